@@ -1,0 +1,1 @@
+"""The microservice chassis: how every service says it; no domain word in it."""

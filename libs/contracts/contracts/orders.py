@@ -1,0 +1,173 @@
+"""Events of products and orders (domain.md O-01 to O-04, O-10, O-12, O-20 and A3)."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field
+
+from contracts.envelope import Imported, Published
+from contracts.money import Money
+
+Quantity = Annotated[Decimal, Field(gt=0, max_digits=15, decimal_places=3)]
+
+
+class Product(Published):
+    id: str
+    code: str
+    name: str
+    family: str | None = None
+    unit: str = "pcs"
+    price: Money
+    """List price of one unit."""
+    cost: Money | None = None
+    """Cost of one unit, in the price's currency; None while it is unknown."""
+    active: bool = True
+    imported: Imported | None = None
+
+
+class ProductEvent(StrEnum):
+    REGISTERED = "sales.product.registered"
+    UPDATED = "sales.product.updated"
+    RESTATED = "sales.product.restated"
+
+
+class OrderStatus(StrEnum):
+    """received → verified / returned → confirmed → allocated → delivered → handover_complete → closed."""
+
+    RECEIVED = "received"
+    RETURNED = "returned"
+    VERIFIED = "verified"
+    CONFIRMED = "confirmed"
+    ALLOCATED = "allocated"
+    DELIVERED = "delivered"
+    HANDOVER_COMPLETE = "handover_complete"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+
+
+class OrderLine(Published):
+    product: str
+    name: str
+    quantity: Quantity
+    unit_price: Money
+    discount: Money
+    """Taken off the whole line."""
+    amount: Money
+    """quantity x unit_price, rounded half up to the minor unit, less the discount."""
+    unit_cost: Money | None = None
+    """Cost of one unit, frozen at confirmation."""
+
+
+class Credit(Published):
+    """Who is credited on a business date, and where they worked on it."""
+
+    person: str
+    office: str
+    region: str
+
+
+class Step(Published):
+    """One step of the order's life: when it happened, for which day it counts, who did it."""
+
+    at: AwareDatetime
+    business_date: date
+    by: str
+
+
+class Verification(Step):
+    note: str | None = None
+
+
+class Return(Step):
+    reason: str
+
+
+class Confirmation(Step):
+    promised_date: date
+    payment_method: str
+    customer_told_at: AwareDatetime
+    told_by: str
+    credit: Credit
+    """Sales count for them on `business_date`."""
+
+
+class Allocation(Step):
+    assignee: str
+    due: date | None = None
+
+
+class Delivery(Step):
+    receiver: str
+
+
+class Handover(Step):
+    documents: list[str]
+    """The papers handed over; handover is complete only with all of them (L74)."""
+    receiver: str
+
+
+class Cancellation(Step):
+    reason: str
+    was_confirmed: bool
+
+
+class Amendment(Step):
+    """What a confirmed order's promise was before it was amended."""
+
+    reason: str
+    promised_date: date
+    total: Money
+
+
+class Order(Published):
+    id: str
+    number: str
+    """People-facing number from the office's gap-free series, such as SHA-2026-000017."""
+    customer: str
+    customer_name: str
+    owner: str
+    """The salesperson; office and region as they were for them on `business_date`."""
+    office: str
+    region: str
+    status: OrderStatus
+    business_date: date
+    """The day it was received."""
+    received_at: AwareDatetime
+    received_by: str
+    channel: str | None = None
+    external_ref: str | None = None
+    requested_date: date | None = None
+    note: str | None = None
+    lines: list[OrderLine]
+    total: Money
+    margin: Money | None = None
+    """total - cost, from the costs frozen at confirmation; None while a line's cost is unknown (O-20)."""
+    verification: Verification | None = None
+    returned: Return | None = None
+    confirmation: Confirmation | None = None
+    amendments: list[Amendment] = []
+    allocation: Allocation | None = None
+    delivery: Delivery | None = None
+    handover: Handover | None = None
+    closure: Step | None = None
+    cancellation: Cancellation | None = None
+    imported: Imported | None = None
+
+
+class OrderEvent(StrEnum):
+    RECEIVED = "sales.order.received"
+    CORRECTED = "sales.order.corrected"
+    VERIFIED = "sales.order.verified"
+    RETURNED = "sales.order.returned"
+    CONFIRMED = "sales.order.confirmed"
+    AMENDED = "sales.order.amended"
+    ALLOCATED = "sales.order.allocated"
+    DELIVERED = "sales.order.delivered"
+    HANDOVER_COMPLETED = "sales.order.handover_completed"
+    CLOSED = "sales.order.closed"
+    CANCELLED = "sales.order.cancelled"
+    RESTATED = "sales.order.restated"

@@ -1,0 +1,33 @@
+"""Events of reporting's small write side: targets 目标 (domain.md A8, decision 1; R-02)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+from contracts.envelope import Imported, Published
+from contracts.money import Money
+
+Month = Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+
+
+class Target(Published):
+    """A person's sales target for one month: net confirmed sales, by confirm date."""
+
+    id: str
+    person: str
+    month: Month
+    amount: Money
+    owner: str
+    """Same as `person`; with office and region on the month's first day, for filters."""
+    office: str
+    region: str
+    imported: Imported | None = None
+
+
+class TargetEvent(StrEnum):
+    PUBLISHED = "sales.target.published"
+    REVISED = "sales.target.revised"
+    RESTATED = "sales.target.restated"

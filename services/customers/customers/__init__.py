@@ -1,0 +1,1 @@
+"""The sales organisation and the customer files."""

@@ -1,0 +1,1 @@
+"""Daily, weekly and monthly progress, and its targets."""
