@@ -35,9 +35,10 @@ class Topic:
     def source(self) -> str:
         return f"/{self.owner}"
 
-    def dataschema(self, event_type: str) -> str:
-        """Names the schema with its major version, which is also the topic's."""
-        return f"urn:salesbeat:{event_type}:{self.name.rsplit('.', 1)[1]}"
+    @property
+    def dataschema(self) -> str:
+        """Names the schema of the topic's events; the major version is the topic's."""
+        return f"urn:salesbeat:{self.name}"
 
 
 # Few writers: one partition keeps the organisation's history in one order.

@@ -1,0 +1,58 @@
+"""Copies of other services' aggregates, fed by their events: what a service must know but does not own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from contracts.envelope import Published
+
+from chassis.consumer import Received
+from chassis.mongo import BulkWriteError, Collection, Database, UpdateOne
+
+S = TypeVar("S", bound=Published)
+
+
+class Copies(Generic[S]):
+    """A collection `copy_<name>`: one document per aggregate, `{_id, version, ...state}`."""
+
+    def __init__(self, database: Database, name: str, model: type[S]) -> None:
+        self.collection: Collection = database[f"copy_{name}"]
+        self._model = model
+
+    async def learn(self, events: Sequence[Received]) -> None:
+        """Keep the newest state of each; an older or repeated event changes nothing."""
+        newest: dict[str, Received] = {}
+        for event in events:
+            if event.subject not in newest or newest[event.subject].version < event.version:
+                newest[event.subject] = event
+        writes = [_replace(event, event.data(self._model)) for event in newest.values()]
+        if not writes:
+            return
+        try:
+            await self.collection.bulk_write(writes, ordered=False)
+        except BulkWriteError as error:
+            # An upsert whose filter finds no older version meets the newer one's id: that one stays.
+            if any(failed["code"] != 11000 for failed in error.details["writeErrors"]):
+                raise
+
+    async def get(self, aggregate_id: str) -> S | None:
+        document = await self.collection.find_one({"_id": aggregate_id})
+        return self._read(document) if document else None
+
+    async def find(self, where: Mapping[str, Any] | None = None) -> list[S]:
+        return [self._read(document) async for document in self.collection.find(where or {}).sort("_id")]
+
+    def _read(self, document: dict[str, Any]) -> S:
+        document["id"] = document.pop("_id")
+        document.pop("version")
+        return self._model.model_validate(document)
+
+
+def _replace(event: Received, state: Published) -> UpdateOne:
+    fields = state.model_dump(mode="json", exclude={"id"})
+    return UpdateOne(
+        {"_id": event.subject, "version": {"$lt": event.version}},
+        {"$set": {**fields, "version": event.version}},
+        upsert=True,
+    )

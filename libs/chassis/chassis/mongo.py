@@ -1,0 +1,149 @@
+"""The one importer of the MongoDB drivers.
+
+motor is the suite's driver; PyMongo's own async API is its successor (docs/decisions/0009-driver.md).
+Only what both have in common leaves this module, so switching is a change of one setting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Literal, TypeAlias, get_args
+
+from pymongo import ASCENDING, DESCENDING, DeleteOne, InsertOne, ReplaceOne, ReturnDocument, UpdateOne
+from pymongo import WriteConcern as _WriteConcern
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+    WriteConcernError,
+    WTimeoutError,
+)
+
+__all__ = [
+    "ASCENDING",
+    "DESCENDING",
+    "UNAVAILABLE",
+    "BulkWriteError",
+    "Client",
+    "Collection",
+    "Database",
+    "DeleteOne",
+    "Document",
+    "Driver",
+    "DuplicateKey",
+    "InsertOne",
+    "PyMongoError",
+    "ReplaceOne",
+    "ReturnDocument",
+    "UpdateOne",
+    "aggregate",
+    "changes",
+    "connect",
+    "duplicate_field",
+    "relaxed",
+    "unavailable",
+]
+
+Document: TypeAlias = dict[str, Any]
+Collection: TypeAlias = Any
+"""A collection of either driver; both have the same coroutines."""
+Database: TypeAlias = Any
+Driver = Literal["motor", "pymongo"]
+DuplicateKey = DuplicateKeyError
+
+UNAVAILABLE = (AutoReconnect, ConnectionFailure, ExecutionTimeout, WTimeoutError, WriteConcernError)
+"""Errors after which the same write may succeed: the server is away, changing its primary, or slow."""
+# NotWritablePrimary, InterruptedDueToReplStateChange, PrimarySteppedDown, ShutdownInProgress
+_TRANSIENT_CODES = frozenset({10107, 11602, 189, 91, 11600, 13435, 13436})
+
+
+def unavailable(error: BaseException) -> bool:
+    """Whether the same call may succeed later without anybody's doing."""
+    if isinstance(error, OperationFailure) and error.code in _TRANSIENT_CODES:
+        return True
+    return isinstance(error, UNAVAILABLE)
+
+
+def duplicate_field(error: DuplicateKeyError | BulkWriteError) -> str:
+    """The first field of the unique index that refused a write; `_id` where it is unknown."""
+    details: Mapping[str, Any] = error.details or {}
+    if errors := details.get("writeErrors"):
+        details = errors[0]
+    return next(iter(details.get("keyPattern", {})), "_id")
+
+
+class Client:
+    """A lazy connection to MongoDB: making one does no I/O."""
+
+    def __init__(self, uri: str, driver: Driver = "motor", **options: Any) -> None:
+        if driver not in get_args(Driver):
+            raise ValueError(f"unknown MongoDB driver {driver!r}: use one of {', '.join(get_args(Driver))}")
+        settings: dict[str, Any] = {
+            "tz_aware": True,
+            # An answered command must survive the loss of the primary (architecture: nothing is lost).
+            "w": "majority",
+            "journal": True,
+            "serverSelectionTimeoutMS": 3_000,
+            "connectTimeoutMS": 3_000,
+            **options,
+        }
+        self.driver = driver
+        if driver == "motor":
+            from motor.motor_asyncio import AsyncIOMotorClient
+
+            self._client: Any = AsyncIOMotorClient(uri, **settings)
+        else:
+            from pymongo import AsyncMongoClient
+
+            self._client = AsyncMongoClient(uri, **settings)
+
+    def database(self, name: str) -> Database:
+        return self._client[name]
+
+    async def ping(self) -> None:
+        """Raises a PyMongoError when no server answers."""
+        await self._client.admin.command("ping")
+
+    async def drop(self, name: str) -> None:
+        await self._client.drop_database(name)
+
+    async def close(self) -> None:
+        closing = self._client.close()
+        if closing is not None:  # motor closes at once, PyMongo's client is awaited
+            await closing
+
+
+def connect(uri: str, driver: Driver = "motor", **options: Any) -> Client:
+    """A client of the chosen driver. Raises ValueError for an unknown driver or a malformed URI."""
+    try:
+        return Client(uri, driver, **options)
+    except PyMongoError as error:
+        raise ValueError(f"the MongoDB address is not usable: {error}") from error
+
+
+def relaxed(collection: Collection) -> Collection:
+    """The same collection for writes whose loss costs only a repetition."""
+    return collection.with_options(write_concern=_WriteConcern(w=1, j=False))
+
+
+async def aggregate(collection: Collection, pipeline: Sequence[Mapping[str, Any]], **options: Any) -> list[Document]:
+    """All documents that the pipeline yields."""
+    cursor = collection.aggregate(list(pipeline), **options)
+    if not hasattr(cursor, "to_list"):  # PyMongo's is a coroutine, motor's a cursor
+        cursor = await cursor
+    return await cursor.to_list(None)
+
+
+@asynccontextmanager
+async def changes(database: Database, pipeline: Sequence[Mapping[str, Any]]) -> AsyncIterator[Any]:
+    """A change stream over a database; iterate it. Raises a PyMongoError where the server has none (standalone)."""
+    stream = database.watch(list(pipeline), max_await_time_ms=1_000)
+    if hasattr(stream, "__await__"):
+        stream = await stream
+    async with stream:
+        yield stream

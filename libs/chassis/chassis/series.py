@@ -1,0 +1,82 @@
+"""Gap-free number series for people-facing numbers, without a transaction.
+
+A number is reserved for an id before the record is written, and stays reserved until the record is seen.
+A reservation whose record never came goes to the next taker, so no number is lost; the record's own
+unique index on its number refuses the loser if the first one was only slow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from chassis import clock
+from chassis.mongo import Collection, Database, DuplicateKey, ReturnDocument
+
+ABANDONED_AFTER = timedelta(seconds=60)
+"""A record is written within a request's deadline after its number was reserved, or never."""
+
+
+class Series:
+    """Number series in a collection of their own: `{_id: series, last, open: [{number, id, since}]}`.
+
+    exists: tells whether the record with that id has been written.
+    """
+
+    def __init__(self, database: Database, exists: Callable[[str], Awaitable[bool]]) -> None:
+        self._series: Collection = database["series"]
+        self._exists = exists
+
+    async def take(self, series: str, for_id: str) -> int:
+        """The number of that series for that id: the same one for every call with the same id while it is reserved."""
+        while True:
+            document = await self._series.find_one({"_id": series})
+            if document is None:
+                try:
+                    await self._series.insert_one({"_id": series, "last": 0, "open": []})
+                except DuplicateKey:
+                    pass
+                continue
+            mine = next((entry for entry in document["open"] if entry["id"] == for_id), None)
+            if mine is not None:
+                return mine["number"]
+            before = clock.now() - ABANDONED_AFTER
+            for entry in document["open"]:
+                if entry["since"] < before:
+                    number = await self._settle(series, entry, for_id)
+                    if number is not None:
+                        return number
+            taken = await self._series.find_one_and_update(
+                {"_id": series, "open.id": {"$ne": for_id}},
+                [
+                    {
+                        "$set": {
+                            "last": {"$add": ["$last", 1]},
+                            "open": {
+                                "$concatArrays": [
+                                    "$open",
+                                    [{"number": {"$add": ["$last", 1]}, "id": for_id, "since": clock.now()}],
+                                ]
+                            },
+                        }
+                    }
+                ],
+                return_document=ReturnDocument.AFTER,
+            )
+            if taken is not None:
+                return taken["last"]
+
+    async def written(self, series: str, for_id: str) -> None:
+        """The record stands: its reservation is done with."""
+        await self._series.update_one({"_id": series}, {"$pull": {"open": {"id": for_id}}})
+
+    async def _settle(self, series: str, entry: dict[str, object], for_id: str) -> int | None:
+        """Close an old reservation whose record came, or take over its number; None if somebody else did."""
+        if await self._exists(str(entry["id"])):
+            await self.written(series, str(entry["id"]))
+            return None
+        result = await self._series.update_one(
+            {"_id": series, "open": {"$elemMatch": {"number": entry["number"], "id": entry["id"]}}},
+            {"$set": {"open.$.id": for_id, "open.$.since": clock.now()}},
+        )
+        return int(str(entry["number"])) if result.modified_count else None
