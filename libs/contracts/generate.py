@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import yaml
+
 from contracts.describe import asyncapi, incompatibilities, schema
 from contracts.topics import SERVICES, TOPICS
 

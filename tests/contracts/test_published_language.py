@@ -6,9 +6,10 @@ import json
 from copy import deepcopy
 from pathlib import Path
 
-import contracts
 import pytest
 import yaml
+
+import contracts
 from contracts.describe import asyncapi, incompatibilities, schema
 from contracts.envelope import Event, read
 from contracts.topics import PARKED, SERVICES, TOPICS, Topic
@@ -83,7 +84,10 @@ def test_other_words_break_nobody() -> None:
         pytest.param(lambda d: order_of(d)["required"].append("note"), id="a field becomes required"),
         pytest.param(lambda d: order_of(d)["required"].remove("number"), id="a field is no longer sure to come"),
         pytest.param(
-            lambda d: (order_of(d)["properties"].update(colour={"type": "string"}), order_of(d)["required"].append("colour")),
+            lambda d: (
+                order_of(d)["properties"].update(colour={"type": "string"}),
+                order_of(d)["required"].append("colour"),
+            ),
             id="a required field is added",
         ),
         pytest.param(lambda d: order_of(d)["properties"]["number"].update(type="integer"), id="another type"),
@@ -91,7 +95,9 @@ def test_other_words_break_nobody() -> None:
         pytest.param(lambda d: d["$defs"]["OrderStatus"]["enum"].append("lost"), id="a new value of a closed list"),
         pytest.param(lambda d: d["$defs"]["OrderStatus"]["enum"].remove("closed"), id="a value of a list is gone"),
         pytest.param(lambda d: d["$defs"]["Money"]["properties"]["minor"].update(type="number"), id="deep in a value"),
-        pytest.param(lambda d: d["properties"]["type"]["enum"].remove("sales.order.closed"), id="an event type is gone"),
+        pytest.param(
+            lambda d: d["properties"]["type"]["enum"].remove("sales.order.closed"), id="an event type is gone"
+        ),
     ],
 )
 def test_anything_else_is_refused_in_both_directions(edit) -> None:  # type: ignore[no-untyped-def]

@@ -19,13 +19,13 @@ from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
 import orjson
-from contracts.envelope import Happened, Published, sequence
 
 from chassis import clock, ids
 from chassis.mongo import ASCENDING, Collection, Database, Document, DuplicateKey, duplicate_field
 from chassis.paging import Page, Paging
 from chassis.problems import Conflict, NotFound, Stale
 from chassis.scope import Scope
+from contracts.envelope import Happened, Published, sequence
 
 S = TypeVar("S", bound=Published)
 

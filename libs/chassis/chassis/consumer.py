@@ -18,7 +18,6 @@ from typing import Any, Protocol, TypeVar, cast
 import msgspec
 import structlog
 from aiokafka.errors import KafkaError
-from contracts.envelope import Published
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaAckableMessage
@@ -26,6 +25,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from chassis import clock
 from chassis.mongo import unavailable
+from contracts.envelope import Published
 
 log = structlog.get_logger()
 
@@ -347,15 +347,14 @@ class Consumer:
 
     def _watch_turns(self) -> None:
         """Note each turn of FastStream's loop, also the empty ones, by the call that it makes in each."""
-        consumer = self._subscriber.consumer
-        assert consumer is not None
+        consumer: Any = self._subscriber.consumer
         getmany = consumer.getmany
 
         async def noted(*args: Any, **kwargs: Any) -> Any:
             self._last_turn = time.monotonic()
             return await getmany(*args, **kwargs)
 
-        consumer.getmany = noted  # type: ignore[method-assign]
+        consumer.getmany = noted
 
     async def _park(self, record: Record, reason: str) -> None:
         await self._broker.publish(

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from contracts.envelope import Published
-
 from chassis.consumer import Received
 from chassis.mongo import BulkWriteError, Collection, Database, UpdateOne
+from contracts.envelope import Published
 
 S = TypeVar("S", bound=Published)
 

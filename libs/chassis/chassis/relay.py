@@ -17,13 +17,23 @@ from typing import Any
 
 import structlog
 from aiokafka.errors import KafkaError
-from contracts.envelope import CONTENT_TYPE
 from prometheus_client import Counter, Gauge
 
 from chassis import clock, ids
 from chassis.aggregate import SHARDS, Repository
 from chassis.consumer import BusSettings, broker
-from chassis.mongo import ASCENDING, Collection, Database, Document, DuplicateKey, PyMongoError, UpdateOne, changes, relaxed
+from chassis.mongo import (
+    ASCENDING,
+    Collection,
+    Database,
+    Document,
+    DuplicateKey,
+    PyMongoError,
+    UpdateOne,
+    changes,
+    relaxed,
+)
+from contracts.envelope import CONTENT_TYPE
 
 log = structlog.get_logger()
 
@@ -116,7 +126,8 @@ class Relay:
     async def _pass(self, repository: Repository[Any], shards: list[int]) -> int:
         cursor = (
             repository.collection.find(
-                {"shard": {"$in": shards}, "unsent_since": {"$exists": True}}, {"version": 1, "outbox": 1, "unsent_since": 1}
+                {"shard": {"$in": shards}, "unsent_since": {"$exists": True}},
+                {"version": 1, "outbox": 1, "unsent_since": 1},
             )
             .sort([("unsent_since", ASCENDING)])
             .limit(AT_ONCE)
@@ -203,9 +214,7 @@ class Leases:
             return self._held
         now = clock.now()
         until = now + LEASE
-        await self._collection.update_one(
-            {"_id": f"relay:{self._me}"}, {"$set": {"until": until}}, upsert=True
-        )
+        await self._collection.update_one({"_id": f"relay:{self._me}"}, {"$set": {"until": until}}, upsert=True)
         await self._collection.delete_many({"_id": {"$regex": "^relay:"}, "until": {"$lt": now}})
         relays = await self._collection.count_documents({"_id": {"$regex": "^relay:"}})
         share = math.ceil(SHARDS / max(relays, 1))

@@ -1,0 +1,188 @@
+"""Around a handler: retry, find the culprit, park it, stop after too many. No broker is needed for that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chassis import consumer
+from chassis.aggregate import envelope
+from chassis.consumer import PARKED_IN_A_ROW, Guard, Received, Stopped, Unhandleable
+from chassis.mongo import UNAVAILABLE
+from tests.chassis.parcels import Parcel, ParcelEvent, ParcelTopic, by, happened
+
+
+@dataclass
+class Row:
+    """A record as aiokafka gives it."""
+
+    value: bytes | None
+    offset: int = 0
+    topic: str = "t"
+    partition: int = 0
+    key: bytes | None = b"k"
+
+
+def event(name: str, offset: int = 0, version: int = 1) -> Row:
+    from chassis import clock
+
+    state = Parcel(id=name, place="here").model_dump(mode="json")
+    value = envelope(ParcelTopic(), name, version, happened(ParcelEvent.SENT), state, by(), clock.now())
+    return Row(value, offset)
+
+
+class Door:
+    """A guard with a handler that fails for some records, and the parked ones."""
+
+    def __init__(self, fails: dict[str, list[Exception]] | None = None) -> None:
+        self.seen: list[str] = []
+        self.parked: list[tuple[Row, str]] = []
+        self.fails = fails or {}
+        self.guard = Guard("group", self.handle, self.park)
+
+    async def handle(self, batch: Sequence[Received]) -> None:
+        for received in batch:
+            if errors := self.fails.get(received.subject):
+                raise errors.pop(0) if len(errors) > 1 else errors[0]
+        self.seen += [received.subject for received in batch]
+
+    async def park(self, record: Any, reason: str) -> None:
+        self.parked.append((record, reason))
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumer, "FIRST_PAUSE", 0)
+    monkeypatch.setattr(consumer, "LONGEST_PAUSE", 0)
+
+
+async def test_good_records_are_handled_as_one_batch() -> None:
+    door = Door()
+    await door.guard.take([event("a"), event("b")])
+    assert (door.seen, door.parked) == (["a", "b"], [])
+
+
+async def test_one_bad_record_is_parked_and_its_neighbours_are_handled_in_order() -> None:
+    door = Door({"c": [ValueError("no such thing")]})
+    await door.guard.take([event(name, n) for n, name in enumerate("abcdef")])
+    assert door.seen == ["a", "b", "d", "e", "f"]
+    [(record, reason)] = door.parked
+    assert (record.offset, reason) == (2, "ValueError: no such thing")
+
+
+async def test_a_passing_failure_is_tried_again() -> None:
+    door = Door({"a": [ValueError("once"), ValueError("twice")]})
+
+    async def handle(batch: Sequence[Received]) -> None:
+        if errors := door.fails["a"]:
+            raise errors.pop(0)
+        door.seen += [received.subject for received in batch]
+
+    door.guard = Guard("group", handle, door.park)
+    await door.guard.take([event("a"), event("b")])
+    assert (door.seen, door.parked) == (["a", "b"], [])
+
+
+async def test_a_database_that_is_away_is_waited_for_and_nothing_is_parked() -> None:
+    away = 50
+    door = Door()
+
+    async def handle(batch: Sequence[Received]) -> None:
+        nonlocal away
+        away -= 1
+        if away:
+            raise UNAVAILABLE[0]("away")
+        door.seen += [received.subject for received in batch]
+
+    door.guard = Guard("group", handle, door.park)
+    await door.guard.take([event("a")])
+    assert (door.seen, door.parked, door.guard.waiting_for) == (["a"], [], None)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, b"", b"nonsense", b"[]", b'{"id": "x"}', '{"type": "汉"'.encode("gbk"), b"\xff\xfe", b"{}" * 3],
+    ids=["no value", "empty", "no JSON", "a list", "no envelope", "another encoding", "no text", "more than one"],
+)
+async def test_what_is_no_event_is_parked_with_its_reason(value: bytes | None) -> None:
+    door = Door()
+    await door.guard.take([Row(value), event("good")])
+    assert door.seen == ["good"]
+    assert len(door.parked) == 1
+    assert door.parked[0][1]
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_the_decoder_raise_anything_but_its_reason(value: bytes) -> None:
+    try:
+        consumer.decode(Row(value))
+    except Unhandleable:
+        pass
+
+
+async def test_a_reason_that_no_retry_can_help_is_not_tried_again() -> None:
+    calls = 0
+
+    async def handle(batch: Sequence[Received]) -> None:
+        nonlocal calls
+        calls += 1
+        raise Unhandleable("the customer does not exist")
+
+    door = Door()
+    door.guard = Guard("group", handle, door.park)
+    await door.guard.take([event("a")])
+    assert calls == 1
+    assert len(door.parked) == 1
+
+
+async def test_too_many_in_a_row_stop_the_consumer_before_it_parks_everything() -> None:
+    door = Door({str(n): [ValueError("the release is bad")] for n in range(100)})
+    with pytest.raises(Stopped, match="the release is bad"):
+        await door.guard.take([event(str(n), n) for n in range(100)])
+    assert len(door.parked) == PARKED_IN_A_ROW
+    assert door.guard.stopped
+    with pytest.raises(Stopped):
+        await door.guard.take([event("good")])
+    assert door.seen == []
+
+
+async def test_a_good_record_in_between_starts_the_count_again() -> None:
+    door = Door({f"bad{n}": [ValueError("bad")] for n in range(50)})
+    batch = []
+    for n in range(50):
+        batch += [event(f"bad{n}"), event(f"good{n}")]
+    await door.guard.take(batch)
+    assert len(door.parked) == 50
+    assert len(door.seen) == 50
+
+
+async def test_a_cancelled_batch_is_neither_handled_nor_parked() -> None:
+    started = asyncio.Event()
+
+    async def handle(batch: Sequence[Received]) -> None:
+        started.set()
+        await asyncio.sleep(60)
+
+    door = Door()
+    door.guard = Guard("group", handle, door.park)
+    task = asyncio.create_task(door.guard.take([event("a")]))
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert door.parked == []
+
+
+async def test_readers_take_unknown_fields() -> None:
+    document = orjson.loads(event("a").value or b"")
+    document["data"]["colour"] = "red"
+    document["extension"] = "unknown"
+    received = consumer.decode(Row(orjson.dumps(document)))
+    assert received.data(Parcel) == Parcel(id="a", place="here")
