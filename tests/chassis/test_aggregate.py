@@ -19,11 +19,11 @@ from tests.chassis.parcels import Parcel, ParcelEvent, by, moved, sent
 ALL = everything("a test of the chassis")
 
 
-def salesperson(person: str) -> Caller:
+def caller(person: str, role: str = "salesperson") -> Caller:
     return Caller(
         id=person,
         name=person,
-        role="salesperson",
+        role=role,
         person=person,
         office="north",
         region="east",
@@ -187,7 +187,7 @@ async def test_only_the_newest_keys_are_kept(parcels: Repository[Parcel]) -> Non
 async def test_unknown_and_forbidden_are_the_same(parcels: Repository[Parcel]) -> None:
     state, what = sent(owner="ann")
     await parcels.create(state, what, by())
-    bob = within(salesperson("bob"))
+    bob = within(caller("bob"))
     with pytest.raises(NotFound):
         await parcels.get(state.id, bob)
     with pytest.raises(NotFound):
@@ -195,14 +195,13 @@ async def test_unknown_and_forbidden_are_the_same(parcels: Repository[Parcel]) -
     with pytest.raises(NotFound):
         await parcels.change(state.id, bob, moved("bob's"), by("bob"))
     assert await parcels.find(bob) == []
-    assert (await parcels.get(state.id, within(salesperson("ann")))).state == state
+    assert (await parcels.get(state.id, within(caller("ann")))).state == state
 
 
 async def test_the_owner_role_opens_no_row(parcels: Repository[Parcel]) -> None:
     state, what = sent()
     await parcels.create(state, what, by())
-    owner = within(
-        Caller(id="o", name="o", role="owner", person="o", office=None, region=None, offices=(), rights=frozenset())
+    owner = within(caller("o", "owner"))
     )
     with pytest.raises(NotFound):
         await parcels.get(state.id, owner)

@@ -7,6 +7,7 @@ unique index on its number refuses the loser if the first one was only slow.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -32,10 +33,8 @@ class Series:
         while True:
             document = await self._series.find_one({"_id": series})
             if document is None:
-                try:
+                with contextlib.suppress(DuplicateKey):  # another taker began it
                     await self._series.insert_one({"_id": series, "last": 0, "open": []})
-                except DuplicateKey:
-                    pass
                 continue
             mine = next((entry for entry in document["open"] if entry["id"] == for_id), None)
             if mine is not None:
