@@ -5,8 +5,6 @@ come or go do not shift it. It carries a check sum against damage and mix-ups; i
 nothing, because the caller's scope is applied beside it.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib
@@ -133,9 +131,6 @@ def sorted_by(*fields: str) -> Any:
     return Depends(paging)
 
 
-PagingDep = Annotated[Paging, sorted_by("id")]
-
-
 def _read(cursor: str) -> list[Any]:
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
@@ -171,3 +166,6 @@ def _value(document: Mapping[str, Any], path: str) -> Any:
     for name in path.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None
     return value
+
+
+PagingDep = Annotated[Paging, sorted_by("id")]
