@@ -202,7 +202,6 @@ async def test_the_owner_role_opens_no_row(parcels: Repository[Parcel]) -> None:
     state, what = sent()
     await parcels.create(state, what, by())
     owner = within(caller("o", "owner"))
-    )
     with pytest.raises(NotFound):
         await parcels.get(state.id, owner)
     assert await parcels.find(owner) == []

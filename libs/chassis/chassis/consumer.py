@@ -71,6 +71,22 @@ def broker(settings: BusSettings, client_id: str) -> KafkaBroker:
     )
 
 
+async def reach(settings: BusSettings) -> None:
+    """Raises OSError when no bootstrap server takes a connection: a client that fails to start is never closed."""
+    refused: OSError | None = None
+    for address in settings.kafka_bootstrap.split(","):
+        host, _, port = address.strip().rpartition(":")
+        try:
+            async with asyncio.timeout(3):
+                _, writer = await asyncio.open_connection(host, int(port))
+        except (OSError, TimeoutError) as error:
+            refused = OSError(f"no Kafka broker at {address}: {error or 'no answer'}")
+        else:
+            writer.close()
+            return
+    raise refused or OSError("no Kafka broker is named")
+
+
 class _Envelope(msgspec.Struct):
     """What a reader needs of contracts.envelope.Event; `data` stays bytes until somebody wants it."""
 
@@ -263,6 +279,7 @@ class Consumer:
     def __init__(self, group: str, topics: Sequence[str], handle: Handler, settings: BusSettings) -> None:
         self.group = group
         self._topics = tuple(topics)
+        self._settings = settings
         self._broker = broker(settings, client_id=f"{group}-worker")
         self.guard = Guard(group, handle, self._park)
         self._last_turn = time.monotonic()
@@ -287,6 +304,7 @@ class Consumer:
         while True:
             self._last_turn = time.monotonic()
             try:
+                await reach(self._settings)
                 await self._broker.start()
                 break
             except (KafkaError, OSError) as error:

@@ -21,7 +21,7 @@ from prometheus_client import Counter, Gauge
 
 from chassis import clock, ids
 from chassis.aggregate import SHARDS, Repository
-from chassis.consumer import BusSettings, broker
+from chassis.consumer import BusSettings, broker, reach
 from chassis.mongo import (
     ASCENDING,
     Collection,
@@ -56,6 +56,7 @@ class Relay:
     def __init__(self, database: Database, repositories: Sequence[Repository[Any]], settings: BusSettings) -> None:
         self._database = database
         self._repositories = tuple(repositories)
+        self._settings = settings
         self._broker = broker(settings, client_id="relay")
         self._leases = Leases(database["relay_leases"])
         self._nudged = asyncio.Event()
@@ -98,7 +99,8 @@ class Relay:
         while True:
             self._last_turn = time.monotonic()
             try:
-                if self._failing is not None or not self._broker_started():
+                if not self._broker_started():
+                    await reach(self._settings)
                     await self._broker.start()
                 self._nudged.clear()
                 published = await self.sweep()
