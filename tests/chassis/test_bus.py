@@ -78,7 +78,9 @@ async def listen(broker: Any) -> AsyncIterator[Listen]:
     consumers: list[Consumer] = []
 
     async def start(listener: Listener, group: str = "") -> Consumer:
-        consumer = Consumer(group or f"test-{new_id()}", [ParcelTopic().name], listener, broker)
+        consumer = Consumer(
+            group or f"test-{new_id()}", [ParcelTopic().name], listener, broker, parked="customers.parked.v1"
+        )
         consumers.append(consumer)
         await consumer.start()
         return consumer

@@ -264,7 +264,15 @@ class Guard:
             )
             log.error("consumer stopped", group=self.group, reason=self.stopped)
             raise Stopped(self.stopped)
-        await self._park(record, reason)
+        while True:
+            try:
+                await self._park(record, reason)
+                break
+            except KafkaError as error:  # going on without it would lose it
+                self.waiting_for = f"a record cannot be parked: {type(error).__name__}: {error}"
+                log.warning("record cannot be parked", group=self.group, reason=str(error))
+                await asyncio.sleep(LONGEST_PAUSE)
+        self.waiting_for = None
         self._in_a_row += 1
         _parked.labels(self.group, record.topic).inc()
         log.error("record parked", group=self.group, topic=record.topic, offset=record.offset, reason=reason)
@@ -276,8 +284,11 @@ class Consumer:
     Two subscribers in one group misbehave, and each joins its group in turn.
     """
 
-    def __init__(self, group: str, topics: Sequence[str], handle: Handler, settings: BusSettings) -> None:
+    def __init__(
+        self, group: str, topics: Sequence[str], handle: Handler, settings: BusSettings, parked: str | None = None
+    ) -> None:
         self.group = group
+        self._parked = parked or f"{group}.parked.v1"
         self._topics = tuple(topics)
         self._settings = settings
         self._broker = broker(settings, client_id=f"{group}-worker")
@@ -377,7 +388,7 @@ class Consumer:
     async def _park(self, record: Record, reason: str) -> None:
         await self._broker.publish(
             record.value or b"",
-            topic=f"{self.group}.parked.v1",
+            topic=self._parked,
             key=record.key,
             headers={
                 "reason": reason[:2_000],
