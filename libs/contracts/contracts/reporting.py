@@ -24,6 +24,11 @@ class Target(Published):
     """Same as `person`; with office and region on the month's first day, for filters."""
     office: str
     region: str
+    workdays: list[int] = []
+    """The days of the month (1 to 31) on which the office worked by its calendar when the target was set.
+
+    The amount is spread over them; without any, over all days of the month.
+    """
     imported: Imported | None = None
 
 

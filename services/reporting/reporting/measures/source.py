@@ -1,0 +1,44 @@
+"""What every source of facts has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from contracts.topics import Topic
+
+from reporting.totals import Contribution
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The parts of a measure as answers show them."""
+
+    counts: tuple[str, ...] = ()
+    amounts: tuple[str, ...] = ()
+    """Each a list with one entry per currency."""
+    shown: bool = True
+    """False for counts that only a formula shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an aggregate's state says to reporting."""
+
+    row: Mapping[str, str | None]
+    """What the drill-down shows of it."""
+    contributions: list[Contribution] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An aggregate type whose events become facts."""
+
+    name: str
+    """As `as_of` calls it, such as orders."""
+    prefix: str
+    """As facts and `after=` call one of them, such as order."""
+    topic: Topic
+    measures: Mapping[str, Shape]
+    read: Callable[[bytes], Reading]
+    """Pure: from the state's JSON. Raises msgspec.DecodeError when it does not suit."""

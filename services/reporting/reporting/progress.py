@@ -1,0 +1,206 @@
+"""Progress: totals of every person, office, region and the company, added up again from the facts.
+
+`totals` holds one document per unit and month with a bucket for each day:
+
+    {_id: "2017-03/<region>/<office>/<person>", level, month, region, office, owner, parent, version,
+     days: {"14": {"orders_confirmed/count": 3, …}}, active: [14], total: {…}}
+
+A day of a person is `fold(facts of that cell)`, a day of any other unit the sum of its children's, and the
+month the sum of its days. Weeks are added up from days when they are asked for. Nothing is ever counted up
+or down, so duplicates, disorder and corrections end in the same numbers.
+
+Several workers may add up the same document, each for its own partitions. Each reads the version first,
+then what it adds up, and writes only where the version still stands; who loses begins again. So the last
+writer has seen everything that was written before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+from chassis.mongo import ASCENDING, BulkWriteError, Database, Document, InsertOne, UpdateOne
+
+from reporting.facts import DUPLICATE_KEY, Facts
+from reporting.totals import LEVELS, Cell, Node, Totals, add_up, leaf
+
+log = structlog.get_logger()
+
+REMEMBERED = 20_000
+"""Documents whose content a worker keeps, each about 10 kB when its month is full."""
+ATTEMPTS = 200
+"""Somebody wins each race, so a handful of workers need far fewer."""
+PAUSE = 0.005
+
+Dirty = Mapping[Node, set[str]]
+"""The days to add up again, by unit and month."""
+Fresh = dict[Node, dict[str, Totals]]
+
+
+class Contended(Exception):
+    """Others kept winning; the batch is to be tried again."""
+
+
+@dataclass(slots=True)
+class _Standing:
+    """A document as it stands in the database; version 0 where there is none."""
+
+    version: int = 0
+    days: dict[str, Totals] = field(default_factory=dict)
+
+
+class Progress:
+    """The totals. One instance belongs to one worker."""
+
+    def __init__(self, database: Database, facts: Facts) -> None:
+        self.collection = database["totals"]
+        self._facts = facts
+        self._remembered: dict[str, _Standing] = {}
+
+    async def prepare(self) -> None:
+        await self.collection.create_index([("parent", ASCENDING)])
+        await self.collection.create_index([("level", ASCENDING), ("month", ASCENDING), ("owner", ASCENDING)])
+
+    async def add_up(self, cells: Iterable[str]) -> None:
+        """Add up these cells again, and the units above them. Repeating it is harmless. Raises Contended."""
+        dirty: defaultdict[Node, set[str]] = defaultdict(set)
+        for cell in cells:
+            node, day = leaf(cell)
+            dirty[node].add(day)
+        await self._settle(dirty, self._from_facts)
+        for _ in LEVELS[1:]:
+            above: defaultdict[Node, set[str]] = defaultdict(set)
+            for node, days in dirty.items():
+                if node.parent is not None:
+                    above[node.parent] |= days
+            await self._settle(above, self._from_children)
+            dirty = above
+
+    async def _settle(self, dirty: Dirty, sums: Callable[[Dirty], Awaitable[Fresh]]) -> None:
+        if not dirty:
+            return
+        for attempt in range(ATTEMPTS):
+            standing = await self._standing({node.key: None for node in dirty})
+            if await self._write(standing, await sums(dirty)):
+                return
+            log.debug("totals changed meanwhile", attempt=attempt)
+            await asyncio.sleep(random.uniform(0, PAUSE))  # noqa: S311 (keeps two workers from racing in step)
+        raise Contended(f"the totals of {next(iter(dirty)).key} kept changing")
+
+    async def _from_facts(self, dirty: Dirty) -> Fresh:
+        cells = {
+            Cell(f"{node.month}-{day}", *node.path).key: (node, day) for node, days in dirty.items() for day in days
+        }
+        fresh: Fresh = defaultdict(dict)
+        for cell, totals in (await self._facts.folded(cells)).items():
+            node, day = cells[cell]
+            fresh[node][day] = totals
+        return fresh
+
+    async def _from_children(self, dirty: Dirty) -> Fresh:
+        cursor = self.collection.find(
+            {"parent": {"$in": [node.key for node in dirty]}}, {"version": 1, "parent": 1}
+        )
+        found = await cursor.to_list(None)
+        standing = await self._standing({document["_id"]: document["version"] for document in found})
+        children: defaultdict[str, list[_Standing]] = defaultdict(list)
+        for document in found:
+            children[document["parent"]].append(standing[document["_id"]])
+        return {
+            node: {day: add_up(c.days[day] for c in children[node.key] if day in c.days) for day in days}
+            for node, days in dirty.items()
+        }
+
+    async def _standing(self, wanted: dict[str, int | None]) -> dict[str, _Standing]:
+        """These documents as they stand. A version that is not given is asked for; what this worker has
+        written itself is not read again while its version stands."""
+        unknown = [key for key, version in wanted.items() if version is None]
+        if unknown:
+            cursor = self.collection.find({"_id": {"$in": unknown}}, {"version": 1})
+            wanted = {**wanted, **{document["_id"]: document["version"] for document in await cursor.to_list(None)}}
+        found: dict[str, _Standing] = {}
+        missing: list[str] = []
+        for key, version in wanted.items():
+            known = self._remembered.get(key)
+            if version is None:
+                found[key] = _Standing()
+            elif known is not None and known.version == version:
+                found[key] = known
+            else:
+                missing.append(key)
+        if missing:
+            cursor = self.collection.find({"_id": {"$in": missing}}, {"version": 1, "days": 1})
+            for document in await cursor.to_list(None):
+                found[document["_id"]] = _Standing(document["version"], document["days"])
+                self._remember(document["_id"], found[document["_id"]])
+        return found
+
+    async def _write(self, standing: Mapping[str, _Standing], fresh: Fresh) -> bool:
+        """Whether all that changed was written; otherwise some of it may have been."""
+        writes: list[InsertOne | UpdateOne] = []
+        written: dict[str, _Standing] = {}
+        updates = 0
+        for node, buckets in fresh.items():
+            before = standing[node.key]
+            changed = {day: bucket for day, bucket in buckets.items() if bucket != before.days.get(day, {})}
+            if not changed:
+                continue
+            days = {day: bucket for day, bucket in {**before.days, **changed}.items() if bucket}
+            written[node.key] = _Standing(before.version + 1, days)
+            writes.append(_insert(node, days) if before.version == 0 else _update(node, before.version, days, changed))
+            updates += before.version > 0
+        if not writes:
+            return True
+        try:
+            result = await self.collection.bulk_write(writes, ordered=False)
+            won = result.matched_count == updates
+        except BulkWriteError as error:
+            if any(failed["code"] != DUPLICATE_KEY for failed in error.details["writeErrors"]):
+                raise
+            won = False
+        for key, now in written.items():
+            if won:
+                self._remember(key, now)
+            else:
+                self._remembered.pop(key, None)
+        return won
+
+    def _remember(self, key: str, standing: _Standing) -> None:
+        self._remembered.pop(key, None)
+        self._remembered[key] = standing
+        if len(self._remembered) > REMEMBERED:
+            del self._remembered[next(iter(self._remembered))]
+
+
+def _sums(days: Mapping[str, Totals]) -> Document:
+    return {"total": add_up(days.values()), "active": sorted(int(day) for day in days)}
+
+
+def _insert(node: Node, days: Mapping[str, Totals]) -> InsertOne:
+    names = dict(zip(("region", "office", "owner"), node.path, strict=False))
+    parent = {"parent": node.parent.key} if node.parent else {}
+    return InsertOne(
+        {
+            "_id": node.key,
+            "level": node.level,
+            "month": node.month,
+            **names,
+            **parent,
+            "version": 1,
+            "days": dict(days),
+            **_sums(days),
+        }
+    )
+
+
+def _update(node: Node, version: int, days: Mapping[str, Totals], changed: Mapping[str, Totals]) -> UpdateOne:
+    put = {f"days.{day}": bucket for day, bucket in changed.items() if bucket}
+    gone = {f"days.{day}": "" for day, bucket in changed.items() if not bucket}
+    change: Document = {"$set": {**put, **_sums(days), "version": version + 1}}
+    if gone:
+        change["$unset"] = gone
+    return UpdateOne({"_id": node.key, "version": version}, change)

@@ -1,0 +1,100 @@
+"""A person's sales target for a month: publish, revise, and how it is spread over the days. Pure."""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from contracts.envelope import Happened, Imported
+from contracts.money import Money
+from contracts.reporting import Target, TargetEvent
+from contracts.staff import Office, Person, Posting
+
+
+class NotPossible(ValueError):
+    """A target that the rules refuse. `code` is stable, the texts say what to do."""
+
+    def __init__(self, code: str, en: str, zh: str) -> None:
+        super().__init__(en)
+        self.code = code
+        self.en = en
+        self.zh = zh
+
+
+def days_of(month: str) -> list[date]:
+    """Every day of a month such as 2017-03."""
+    year, number = int(month[:4]), int(month[5:])
+    return [date(year, number, day + 1) for day in range(calendar.monthrange(year, number)[1])]
+
+
+def posting_in(person: Person, month: str) -> Posting | None:
+    """The person's posting on the month's first day, or on the first day of it that they are on the roster."""
+    return next((posting for day in days_of(month) if (posting := person.posting_on(day)) is not None), None)
+
+
+def workdays_of(office: Office, month: str) -> list[int]:
+    """The days of the month on which the office works, by its calendar."""
+    return [day.day for day in days_of(month) if office.is_workday(day)]
+
+
+def spread(minor: int, month: str, workdays: Sequence[int]) -> dict[date, int]:
+    """An amount over the working days, exactly: equal shares in whole minor units, the remainder one each
+    to the first days. A month without working days is spread over all its days."""
+    days = days_of(month)
+    chosen = [day for day in days if day.day in set(workdays)] or days
+    share, remainder = divmod(minor, len(chosen))
+    return {day: share + (position < remainder) for position, day in enumerate(chosen)}
+
+
+def publish(
+    *,
+    target_id: str,
+    person: Person,
+    office: Office,
+    region: str,
+    month: str,
+    amount: Money,
+    occurred_at: datetime,
+    imported: Imported | None = None,
+) -> tuple[Target, Happened]:
+    """A new target, stamped with where the person works in that month and the office's working days.
+
+    Raises NotPossible when the amount is not a positive one (a target must be measurable, L31).
+    """
+    _measurable(amount)
+    target = Target(
+        id=target_id,
+        person=person.id,
+        month=month,
+        amount=amount,
+        owner=person.id,
+        office=office.id,
+        region=region,
+        workdays=workdays_of(office, month),
+        imported=imported,
+    )
+    return target, Happened(TargetEvent.PUBLISHED, occurred_at, office.business_date(occurred_at))
+
+
+def revise(target: Target, *, office: Office, amount: Money, occurred_at: datetime) -> tuple[Target, Happened | None]:
+    """Another amount in the same currency, spread by the office's calendar as it is now.
+
+    Nothing happens when nothing changes. Raises NotPossible for another currency or an amount that is not positive.
+    """
+    _measurable(amount)
+    if amount.currency != target.amount.currency:
+        raise NotPossible(
+            "other_currency",
+            f"This target is in {target.amount.currency}: publish another one for {amount.currency}.",
+            f"此目标以 {target.amount.currency} 计:请为 {amount.currency} 另行发布目标。",
+        )
+    revised = target.model_copy(update={"amount": amount, "workdays": workdays_of(office, target.month)})
+    if revised == target:
+        return target, None
+    return revised, Happened(TargetEvent.REVISED, occurred_at, office.business_date(occurred_at))
+
+
+def _measurable(amount: Money) -> None:
+    if amount.minor <= 0:
+        raise NotPossible("not_measurable", "A target is an amount above zero.", "目标金额必须大于零。")
