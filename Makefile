@@ -1,0 +1,41 @@
+# Each target makes the environment where it is missing; a Python of 3.11 or newer is all that is needed.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+MEMBERS = libs/contracts libs/chassis services/customers services/orders services/reporting gateway deploy/local
+TOOLS = uv pytest pytest-asyncio hypothesis testcontainers ruff basedpyright import-linter types-pyyaml types-psutil
+BIN = .venv/bin
+
+.PHONY: up down demo test lint bench constraints
+
+up: .venv/ready
+	$(BIN)/salesbeat up
+
+down: .venv/ready
+	$(BIN)/salesbeat down
+
+demo: .venv/ready
+	$(BIN)/salesbeat demo
+
+test: .venv/ready
+	$(BIN)/pytest
+
+lint: .venv/ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+bench: .venv/ready
+	@echo "There is no benchmark yet."; exit 1
+
+# Pins everything that the members and the tools need, without the addresses they came from.
+constraints: .venv/ready
+	printf '%s\n' $(TOOLS) | $(BIN)/uv pip compile -q --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade \
+		$(addsuffix /pyproject.toml,$(MEMBERS)) - -o .venv/compiled.txt
+	grep -v -E '^(-e |salesbeat)|file:' .venv/compiled.txt > constraints.txt
+
+.venv/ready: constraints.txt $(addsuffix /pyproject.toml,$(MEMBERS))
+	@test -n "$(PYTHON)" || { echo "Salesbeat needs Python 3.11 or newer: install it, or name it with make PYTHON=..."; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt uv
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt $(addprefix -e ,$(MEMBERS)) $(TOOLS)
+	@touch $@
