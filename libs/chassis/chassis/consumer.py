@@ -208,6 +208,17 @@ class Guard:
         self._handle = handle
         self._park = park
         self._in_a_row = 0
+        self._closing = asyncio.Event()
+
+    def close(self) -> None:
+        """Give up what is being tried again; it comes again to whoever takes over."""
+        self._closing.set()
+
+    async def _rest(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), seconds)
+        if self._closing.is_set():
+            raise Stopped("the consumer is stopping")
 
     async def take(self, records: Sequence[Record]) -> None:
         """Handle or park every record; returns when all of them are done with. Raises Stopped."""
@@ -240,7 +251,7 @@ class Guard:
                     return
                 self.waiting_for = f"{type(error).__name__}: {error}"
                 log.warning("batch tried again", group=self.group, records=len(batch), reason=self.waiting_for)
-                await asyncio.sleep(pause)
+                await self._rest(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:
                 self.waiting_for = None
@@ -271,7 +282,7 @@ class Guard:
             except KafkaError as error:  # going on without it would lose it
                 self.waiting_for = f"a record cannot be parked: {type(error).__name__}: {error}"
                 log.warning("record cannot be parked", group=self.group, reason=str(error))
-                await asyncio.sleep(LONGEST_PAUSE)
+                await self._rest(LONGEST_PAUSE)
         self.waiting_for = None
         self._in_a_row += 1
         _parked.labels(self.group, record.topic).inc()
@@ -329,6 +340,7 @@ class Consumer:
 
     async def stop(self) -> None:
         self._joined = False
+        self.guard.close()
         await self._broker.stop()
 
     def alive(self) -> bool:
