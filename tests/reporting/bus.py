@@ -171,5 +171,3 @@ class _DeadlyCollection:
                 raise Killed
             self._left[0] -= 1
         return getattr(self._collection, name)
-
-

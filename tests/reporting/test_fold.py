@@ -12,17 +12,17 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from chassis.consumer import Received
 from chassis.ids import new_id
 from chassis.mongo import Client, Database, connect
 from contracts.envelope import Published
 from contracts.money import Money
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from reporting.consumers import Learner
 from reporting.measures import BY_TOPIC
 from reporting.totals import Contribution, Totals, add_up, fold
-
 from tests.reporting.bus import Deadly, Killed, Log, customer, order, target
 
 CREDITS = [
@@ -253,15 +253,15 @@ async def test_a_crash_then_only_the_uncommitted_batch_comes_again(mongo: str) -
             except Killed:
                 await Learner(database).take([moved])
             found = await totals(database)
-            assert found == expected(
-                [(order("o1", confirmed=date(2021, 2, 1), credit=CREDITS[3]), 1)]
-            ), f"died at call {dies_at}"
+            assert found == expected([(order("o1", confirmed=date(2021, 2, 1), credit=CREDITS[3]), 1)]), (
+                f"died at call {dies_at}"
+            )
 
 
 async def test_every_version_is_kept_once_with_the_time_it_was_recorded(mongo: str) -> None:
     log = Log()
     states = [order("o1"), order("o1", confirmed=date(2021, 1, 1)), order("o1", confirmed=date(2021, 1, 2))]
-    times = [date_time for date_time in (_at(1), _at(2), _at(3))]
+    times = [_at(1), _at(2), _at(3)]
     events = [log.say(state, version, time) for version, (state, time) in enumerate(zip(states, times, strict=True), 1)]
     async with a_database(mongo) as (_, database):
         learner = Learner(database)

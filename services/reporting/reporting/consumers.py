@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from chassis.consumer import Received
 from chassis.mongo import Database
 from contracts.topics import OFFICES, PEOPLE, REGIONS
-
 from reporting.facts import Facts
 from reporting.freshness import Freshness
 from reporting.measures import BY_TOPIC

@@ -21,9 +21,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
+
 from chassis.consumer import Received, Unhandleable
 from chassis.mongo import ASCENDING, BulkWriteError, Database, Document, InsertOne, UpdateOne
-
 from reporting.measures import BY_TOPIC, Reading
 from reporting.totals import Contribution, Totals, fold
 
@@ -70,9 +70,7 @@ class Facts:
     async def folded(self, cells: Several[str]) -> dict[str, Totals]:
         """The totals of each of these cells, from all facts that count in it; empty where none does."""
         found: defaultdict[str, list[Contribution]] = defaultdict(list)
-        cursor = self.collection.find(
-            {"contributions.cell": {"$in": list(cells)}}, {"_id": 0, "contributions": 1}
-        )
+        cursor = self.collection.find({"contributions.cell": {"$in": list(cells)}}, {"_id": 0, "contributions": 1})
         for document in await cursor.to_list(None):
             for said in document["contributions"]:
                 found[said["cell"]].append(Contribution(said["measure"], said["cell"], said["values"]))

@@ -17,7 +17,6 @@ from chassis import clock
 from chassis.consumer import Position, Received
 from chassis.mongo import Database, UpdateOne, relaxed
 from chassis.problems import Invalid
-
 from reporting.facts import Facts, fact_id
 from reporting.measures import SOURCES
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from chassis import clock
 from chassis.consumer import Received
 from chassis.copies import Copies
+from chassis.identity import Caller
 from chassis.mongo import Database
+from chassis.scope import everything, within
 from contracts.staff import Office, Person, Region
 from contracts.topics import OFFICES, PEOPLE, REGIONS
 
@@ -32,3 +35,25 @@ class Organisation:
             return {}
         cursor = self._of_level[level].collection.find({"_id": {"$in": list(ids)}}, {"name": 1})
         return {document["_id"]: document["name"] for document in await cursor.to_list(None)}
+
+    async def zones(self) -> dict[str, str]:
+        """The time zone of each office."""
+        cursor = self.offices.collection.find({}, {"timezone": 1})
+        return {document["_id"]: document["timezone"] for document in await cursor.to_list(None)}
+
+    async def has(self, caller: Caller, level: str, unit: str) -> bool:
+        """Whether there is such a unit now, within what the caller may see: also one without any number yet."""
+        today = clock.now().date()
+        reach = everything("results of all units") if caller.role == "owner" else within(caller)
+        if level == "region":
+            return await self.regions.get(unit) is not None and reach.allows(None, None, unit)
+        if level == "office":
+            office = await self.offices.get(unit)
+            return office is not None and reach.allows(None, unit, office.region_on(today))
+        person = await self.people.get(unit)
+        if person is None:
+            return False
+        posting = person.posting_on(today)
+        office = await self.offices.get(posting.office) if posting and posting.office else None
+        region = office.region_on(today) if office else posting.region if posting else None
+        return reach.allows(unit, posting.office if posting else None, region)

@@ -23,8 +23,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
-from chassis.mongo import ASCENDING, BulkWriteError, Database, Document, InsertOne, UpdateOne
 
+from chassis.mongo import ASCENDING, BulkWriteError, Database, Document, InsertOne, UpdateOne
 from reporting.facts import DUPLICATE_KEY, Facts
 from reporting.totals import LEVELS, Cell, Node, Totals, add_up, leaf
 
@@ -102,9 +102,7 @@ class Progress:
         return fresh
 
     async def _from_children(self, dirty: Dirty) -> Fresh:
-        cursor = self.collection.find(
-            {"parent": {"$in": [node.key for node in dirty]}}, {"version": 1, "parent": 1}
-        )
+        cursor = self.collection.find({"parent": {"$in": [node.key for node in dirty]}}, {"version": 1, "parent": 1})
         found = await cursor.to_list(None)
         standing = await self._standing({document["_id"]: document["version"] for document in found})
         children: defaultdict[str, list[_Standing]] = defaultdict(list)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date
 
 import msgspec
-from contracts.topics import CUSTOMERS
 
+from contracts.topics import CUSTOMERS
 from reporting.measures.source import Reading, Shape, Source
 from reporting.totals import Cell, Contribution
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 from datetime import date
 
 import msgspec
-from contracts.topics import ORDERS
 
+from contracts.topics import ORDERS
 from reporting.measures.source import Reading, Shape, Source
 from reporting.totals import Cell, Contribution
 

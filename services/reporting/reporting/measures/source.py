@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from contracts.topics import Topic
-
 from reporting.totals import Contribution
 
 

@@ -6,8 +6,8 @@ So the target of any day, week or unit is a sum like every other number, each of
 from __future__ import annotations
 
 import msgspec
-from contracts.topics import TARGETS
 
+from contracts.topics import TARGETS
 from reporting.measures.source import Reading, Shape, Source
 from reporting.target.model import spread
 from reporting.totals import Cell, Contribution

@@ -1,0 +1,295 @@
+"""The questions about progress: totals by period and unit, and the facts behind a number."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from chassis import clock
+from chassis.identity import Caller
+from chassis.mongo import ASCENDING, Database, Document
+from chassis.paging import Page, decode_cursor, encode_cursor
+from chassis.problems import Invalid, NotFound
+from reporting import access
+from reporting.formulas import FORMULAS, amounts
+from reporting.measures import SHAPES
+from reporting.organisation import Organisation
+from reporting.periods import Cadence, Period
+from reporting.totals import COMPANY, Node, Totals, add_up
+
+UNIT_FIELD = {"region": "region", "office": "office", "person": "owner"}
+MEASURES = tuple(dict.fromkeys([*(name for name, shape in SHAPES.items() if shape.shown), *FORMULAS]))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One period of one unit, before its numbers are read."""
+
+    period: Period
+    name: str
+    unit: str
+    nodes: tuple[str, ...]
+    """Usually one; several where the unit moved, or the week lies in two months."""
+
+
+class Answers:
+    """Reads the totals and facts. `zone` decides what today is for the company and its regions."""
+
+    def __init__(self, database: Database, organisation: Organisation, zone: str) -> None:
+        self._totals = database["totals"]
+        self._facts = database["facts"]
+        self._organisation = organisation
+        self._zone = zone
+
+    def today(self) -> date:
+        return clock.now().astimezone(ZoneInfo(self._zone)).date()
+
+    async def page(
+        self,
+        caller: Caller,
+        cadence: Cadence,
+        periods: Sequence[Period],
+        level: str,
+        unit: str | None,
+        limit: int,
+        cursor: str | None,
+    ) -> Page[Document]:
+        """What happened in these periods, by period and the unit's name; only what the caller may see.
+
+        A unit without anything in a period is not listed. Raises Forbidden, NotFound, Invalid (a bad cursor).
+        """
+        where = await self._where(caller, level, unit)
+        sort = f"progress/{cadence}/{level}"
+        after = _place(cursor, sort, 3)
+        if after is not None:
+            periods = [period for period in periods if period.first.isoformat() >= after[0]]
+        rows: list[Row] = []
+        chunk = 1
+        while periods and len(rows) <= limit:
+            # Twice as many each time: a full page reads little, an empty span is through soon.
+            now, periods = periods[:chunk], periods[chunk:]
+            chunk *= 2
+            found = await self._rows(where, level, now)
+            rows += [row for row in found if after is None or _key(row) > after]
+        shown = rows[:limit]
+        items = await self._items(level, cadence, shown)
+        more = encode_cursor(_key(shown[-1]), sort) if len(rows) > limit else None
+        return Page(items, more)
+
+    async def facts(
+        self,
+        caller: Caller,
+        period: Period,
+        level: str,
+        unit: str | None,
+        measure: str | None,
+        limit: int,
+        cursor: str | None,
+    ) -> Page[Document]:
+        """The facts behind a number, by date and id. `limit` counts source records: one that both confirmed
+        and cancelled an order is two rows. Raises Forbidden, NotFound, Invalid."""
+        access.may_drill(caller)
+        measures = _stored(measure)
+        where = await self._where(caller, level, unit)
+        sort = f"facts/{period.text}/{level}/{unit}/{measure}"
+        after = _place(cursor, sort, 2)
+        nodes = await self._totals.find(
+            {**where, "level": level, "month": {"$in": _months([period])}}, {"active": 1, "month": 1}
+        ).to_list(None)
+        rows: list[Document] = []
+        last = ("", "")
+        left = limit
+        for day in (d.isoformat() for d in period.days()):
+            if after is not None and day < after[0]:
+                continue
+            here = [Node.of(n["_id"]) for n in nodes if n["month"] == day[:7] and int(day[8:]) in n["active"]]
+            if not here:
+                continue
+            within_day = [_cells(day, node) for node in here]
+            query: Document = {
+                "$or": [
+                    {"contributions": {"$elemMatch": {"cell": cells, "measure": {"$in": measures}}}}
+                    for cells in within_day
+                ]
+            }
+            if after is not None and day == after[0]:
+                query["_id"] = {"$gt": after[1]}
+            found = await self._facts.find(query).sort([("_id", ASCENDING)]).limit(left + 1).to_list(None)
+            for fact in found:
+                if left == 0:
+                    return Page(await self._named(rows), encode_cursor(last, sort))
+                rows += _rows_of(fact, measures, day, here)
+                last = (day, fact["_id"])
+                left -= 1
+        return Page(await self._named(rows))
+
+    async def _where(self, caller: Caller, level: str, unit: str | None) -> Document:
+        """The filter on totals for the units asked for, within what the caller may see."""
+        reach = access.reach(caller, level, named=unit is not None)
+        if unit is None or level == COMPANY:
+            if unit not in (None, COMPANY):
+                raise NotFound()
+            return {**reach, "level": level}
+        where = {"$and": [reach, {UNIT_FIELD[level]: unit}], "level": level}
+        if await self._totals.find_one(where, {"_id": 1}) is None and not await self._organisation.has(
+            caller, level, unit
+        ):
+            raise NotFound()
+        return where
+
+    async def _rows(self, where: Document, level: str, periods: Sequence[Period]) -> list[Row]:
+        projection = {"month": 1, "active": 1, "region": 1, "office": 1, "owner": 1}
+        by_month: defaultdict[str, list[Document]] = defaultdict(list)
+        cursor = self._totals.find({**where, "month": {"$in": _months(periods)}}, projection)
+        for document in await cursor.to_list(None):
+            by_month[document["month"]].append(document)
+        units = {_unit(level, document) for documents in by_month.values() for document in documents}
+        names = await self._organisation.names(level, sorted(units))
+        rows: list[Row] = []
+        for period in periods:
+            nodes: defaultdict[str, list[str]] = defaultdict(list)
+            for month in _months([period]):
+                days = {day.day for day in period.days() if f"{day:%Y-%m}" == month}
+                for document in by_month.get(month, ()):
+                    if not days.isdisjoint(document["active"]):
+                        nodes[_unit(level, document)].append(document["_id"])
+            found = [Row(period, names.get(unit, unit), unit, tuple(sorted(keys))) for unit, keys in nodes.items()]
+            rows += sorted(found, key=_key)
+        return rows
+
+    async def _items(self, level: str, cadence: Cadence, rows: Sequence[Row]) -> list[Document]:
+        today = self.today()
+        zones = await self._organisation.zones() if level in ("office", "person") else {}
+        now = clock.now()
+        earliest = min([today, *(now.astimezone(ZoneInfo(zone)).date() for zone in zones.values())])
+        projection: Document = {"total": 1}
+        # The days of a past month are not needed: its total says it all.
+        by_day = cadence != "month" or any(row.period.last >= earliest for row in rows)
+        if by_day:
+            projection |= {f"days.{day:%d}": 1 for row in rows for day in row.period.days()}
+        documents: dict[str, Document] = {}
+        wanted = {key for row in rows for key in row.nodes}
+        cursor = self._totals.find({"_id": {"$in": list(wanted)}}, projection)
+        for document in await cursor.to_list(None):
+            documents[document["_id"]] = document
+        items: list[Document] = []
+        for row in rows:
+            totals: list[Totals] = []
+            elapsed: list[Totals] = []
+            for key in row.nodes:
+                if not by_day:
+                    totals.append(documents[key]["total"])
+                    elapsed.append(documents[key]["total"])
+                    continue
+                node = Node.of(key)
+                zone = zones.get(node.path[1]) if len(node.path) > 1 else None
+                until = now.astimezone(ZoneInfo(zone)).date() if zone else today
+                for day in row.period.days():
+                    if f"{day:%Y-%m}" == node.month and (bucket := documents[key]["days"].get(f"{day:%d}")):
+                        totals.append(bucket)
+                        if day <= until:
+                            elapsed.append(bucket)
+            items.append(
+                {
+                    "period": row.period.text,
+                    "level": level,
+                    "id": row.unit,
+                    "name": row.name,
+                    "measures": shown(add_up(totals), add_up(elapsed)),
+                }
+            )
+        return items
+
+    async def _named(self, rows: list[Document]) -> list[Document]:
+        names = await self._organisation.names("person", sorted({row["person"] for row in rows}))
+        for row in rows:
+            row["person_name"] = names.get(row["person"])
+        return rows
+
+
+def shown(total: Totals, elapsed: Totals) -> Document:
+    """Totals as answers show them: every measure, counts as they are, money as a list by currency."""
+    answer: Document = {
+        name: _parts(name, total, SHAPES[name].counts, SHAPES[name].amounts)
+        for name in MEASURES
+        if name in SHAPES and SHAPES[name].shown
+    }
+    return answer | {name: formula.answer(total, elapsed) for name, formula in FORMULAS.items()}
+
+
+def _parts(name: str, total: Totals, counts: Sequence[str], money: Sequence[str]) -> Document:
+    return {part: total.get(f"{name}/{part}", 0) for part in counts} | {
+        part: [{"minor": minor, "currency": currency} for currency, minor in amounts(total, f"{name}/{part}").items()]
+        for part in money
+    }
+
+
+def _stored(measure: str | None) -> list[str]:
+    """The stored measures behind a name that answers show. Raises Invalid."""
+    if measure is None:
+        return list(SHAPES)
+    if measure in FORMULAS:
+        return list(FORMULAS[measure].sources)
+    if measure in SHAPES:
+        return [measure]
+    known = ", ".join(MEASURES)
+    raise Invalid(None, f"measure is one of: {known}.", f"measure 可为:{known}。", field="measure")
+
+
+def _rows_of(fact: Document, measures: Sequence[str], day: str, nodes: Sequence[Node]) -> list[Document]:
+    prefix, _, aggregate_id = fact["_id"].partition(":")
+    rows: list[Document] = []
+    for said in fact["contributions"]:
+        date_of, region, office, person = said["cell"].split("/")
+        path = (region, office, person)
+        if said["measure"] not in measures or date_of != day or not any(path[: len(n.path)] == n.path for n in nodes):
+            continue
+        values = {f"{said['measure']}/{part}": value for part, value in said["values"].items()}
+        shape = SHAPES[said["measure"]]
+        rows.append(
+            {
+                "kind": prefix,
+                "id": aggregate_id,
+                "version": fact["version"],
+                "measure": said["measure"],
+                "date": day,
+                "person": person,
+                "office": office,
+                "region": region,
+                **fact["row"],
+                **_parts(said["measure"], values, shape.counts, shape.amounts),
+            }
+        )
+    return rows
+
+
+def _cells(day: str, node: Node) -> Any:
+    """A condition on cells: those of the node on that day."""
+    path = "/".join((day, *node.path))
+    return path if node.level == "person" else {"$gt": f"{path}/", "$lt": f"{path}0"}  # "0" follows "/"
+
+
+def _months(periods: Sequence[Period]) -> list[str]:
+    return sorted({f"{day:%Y-%m}" for period in periods for day in (period.first, period.last)})
+
+
+def _unit(level: str, document: Document) -> str:
+    return COMPANY if level == COMPANY else document[UNIT_FIELD[level]]
+
+
+def _key(row: Row) -> tuple[str, str, str]:
+    return (row.period.first.isoformat(), row.name, row.unit)
+
+
+def _place(cursor: str | None, sort: str, length: int) -> tuple[Any, ...] | None:
+    """Where the page before ended. Raises Invalid."""
+    if cursor is None:
+        return None
+    values = decode_cursor(cursor, sort)
+    if len(values) != length or not all(isinstance(value, str) for value in values):
+        raise Invalid("invalid_cursor", "Begin again without a cursor.", "请去掉 cursor 重新开始。", field="cursor")
+    return values

@@ -1,0 +1,83 @@
+"""Rates, computed when they are asked for, each by a named and versioned formula (domain.md A4).
+
+Totals hold counts and sums only. A formula that changes gets a new version beside the old one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from reporting.totals import Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A rate over the totals of a period.
+
+    compute: from the totals of the whole period, and of its days up to and including today.
+    """
+
+    id: str
+    sources: tuple[str, ...]
+    """The measures whose facts are behind it."""
+    compute: Callable[[Totals, Totals], dict[str, Any]]
+
+    def answer(self, total: Totals, elapsed: Totals) -> dict[str, Any]:
+        return {**self.compute(total, elapsed), "formula": self.id}
+
+
+def rate(numerator: int, denominator: int) -> dict[str, Any]:
+    """Four places are enough to read; the exact value is in its parts. None when nothing is to be divided by."""
+    value = round(numerator / denominator, 4) if denominator else None
+    return {"value": value, "numerator": numerator, "denominator": denominator}
+
+
+def amounts(total: Totals, path: str) -> dict[str, int]:
+    """The sums under a path such as orders_confirmed/amount, by currency."""
+    return {name.removeprefix(f"{path}/"): minor for name, minor in total.items() if name.startswith(f"{path}/")}
+
+
+def net_sales(total: Totals, currency: str) -> int:
+    """Confirmed less cancelled, in minor units."""
+    return total.get(f"orders_confirmed/amount/{currency}", 0) - total.get(f"orders_cancelled/amount/{currency}", 0)
+
+
+def _on_time_completion(total: Totals, _: Totals) -> dict[str, Any]:
+    """Orders whose handover was complete by the promised date / confirmed orders promised in the period."""
+    return rate(total.get("on_time_completion/numerator", 0), total.get("on_time_completion/denominator", 0))
+
+
+def _attainment(total: Totals, _: Totals) -> dict[str, Any]:
+    """Net sales of the period / its target."""
+    return _per_currency(total, amounts(total, "sales_target/amount"))
+
+
+def _pace(total: Totals, elapsed: Totals) -> dict[str, Any]:
+    """Net sales of the period / the part of its target that falls on the working days so far, today included.
+
+    That is attainment / (elapsed working days / working days), with each person's target and office calendar
+    weighing in as much as they should in a region or the company.
+    """
+    due = amounts(elapsed, "sales_target/amount")
+    return _per_currency(total, {currency: due.get(currency, 0) for currency in amounts(total, "sales_target/amount")})
+
+
+def _per_currency(total: Totals, targets: dict[str, int]) -> dict[str, Any]:
+    """One rate in the target's currency; with targets in several, one for each, since they cannot be added."""
+    if len(targets) > 1:
+        each = [{"currency": c, **rate(net_sales(total, c), target)} for c, target in sorted(targets.items())]
+        return {"value": None, "numerator": None, "denominator": None, "by_currency": each}
+    for currency, target in targets.items():
+        return {**rate(net_sales(total, currency), target), "currency": currency}
+    return rate(0, 0)
+
+
+_SALES = ("orders_confirmed", "orders_cancelled", "sales_target")
+
+FORMULAS: dict[str, Formula] = {
+    "on_time_completion": Formula("on_time_completion.v1", ("on_time_completion",), _on_time_completion),
+    "attainment": Formula("attainment.v1", _SALES, _attainment),
+    "pace": Formula("pace.v1", _SALES, _pace),
+}

@@ -1,0 +1,132 @@
+"""Publish and revise targets: load, decide, save."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from chassis.aggregate import Command, Repository, Stored
+from chassis.identity import Caller
+from chassis.mongo import DuplicateKey, duplicate_field
+from chassis.problems import Conflict, Forbidden, Invalid, NotFound
+from chassis.scope import within
+from contracts.envelope import Happened, Imported
+from contracts.money import Money
+from contracts.reporting import Target
+from contracts.staff import Office, Person
+from reporting.organisation import Organisation
+from reporting.target import model
+
+SETTERS = frozenset({"office_head", "regional_supervisor", "top_manager", "administrator"})
+
+
+def may_set(caller: Caller) -> None:
+    """Raises Forbidden for those who are given targets and do not set them."""
+    if caller.role not in SETTERS and not caller.may("import"):
+        raise Forbidden(
+            "may_not_set_targets",
+            "Targets are set by office heads, regional supervisors and top managers.",
+            "目标由办事处主任、区域主管或高层主管设定。",
+        )
+
+
+async def publish(
+    targets: Repository[Target],
+    organisation: Organisation,
+    caller: Caller,
+    command: Command,
+    *,
+    target_id: str,
+    person_id: str,
+    month: str,
+    amount: Money,
+    occurred_at: datetime,
+    imported: Imported | None = None,
+) -> Stored[Target]:
+    """A new target for somebody within the caller's scope.
+
+    Raises Forbidden, Invalid (unknown_person, not_measurable), Conflict (target_exists).
+    """
+    may_set(caller)
+    if (stored := await targets.repeated(target_id, command)) is not None:
+        return stored
+    person, office, region = await _place(organisation, person_id, month)
+    if not caller.may("import") and not within(caller).allows(person.id, office.id, region):
+        raise unknown_person(person_id, month)
+    try:
+        target, happened = model.publish(
+            target_id=target_id,
+            person=person,
+            office=office,
+            region=region,
+            month=month,
+            amount=amount,
+            occurred_at=occurred_at,
+            imported=imported,
+        )
+    except model.NotPossible as error:
+        raise Invalid(error.code, error.en, error.zh, field="amount") from None
+    try:
+        return await targets.create(target, happened, command)
+    except DuplicateKey as error:
+        if duplicate_field(error) == "_id":
+            raise
+        standing = await targets.find(within(caller), {"person": person.id, "month": month}, limit=10)
+        known = [s.state.id for s in standing if s.state.amount.currency == amount.currency]
+        raise Conflict(
+            "target_exists",
+            f"There is a target in {amount.currency} for this person and month: revise it.",
+            f"此人该月已有 {amount.currency} 目标:请修订原目标。",
+            target=known[0] if known else None,
+        ) from None
+
+
+async def revise(
+    targets: Repository[Target],
+    organisation: Organisation,
+    caller: Caller,
+    command: Command,
+    *,
+    target_id: str,
+    amount: Money,
+    occurred_at: datetime,
+) -> Stored[Target]:
+    """Another amount. Raises Forbidden, NotFound, Invalid (other_currency, not_measurable), Stale."""
+    may_set(caller)
+    scope = within(caller)
+    office = await organisation.offices.get((await targets.get(target_id, scope)).state.office)
+    if office is None:  # it was known when the target was published
+        raise NotFound()
+
+    def decide(target: Target) -> tuple[Target, Happened | None]:
+        return model.revise(target, office=office, amount=amount, occurred_at=occurred_at)
+
+    try:
+        return await targets.change(target_id, scope, decide, command)
+    except model.NotPossible as error:
+        raise Invalid(error.code, error.en, error.zh, field="amount") from None
+
+
+async def _place(organisation: Organisation, person_id: str, month: str) -> tuple[Person, Office, str]:
+    """The person, their office and its region in that month. Raises Invalid."""
+    person = await organisation.people.get(person_id)
+    posting = model.posting_in(person, month) if person else None
+    if person is None or posting is None:
+        raise unknown_person(person_id, month)
+    office = await organisation.offices.get(posting.office) if posting.office else None
+    if office is None:
+        raise Invalid(
+            "no_office",
+            "A sales target belongs to somebody who works in an office in that month.",
+            "销售目标只能设给该月在办事处任职的人员。",
+            field="person",
+        )
+    return person, office, office.region_on(max(model.days_of(month)[0], posting.valid_from))
+
+
+def unknown_person(person_id: str, month: str) -> Invalid:
+    return Invalid(
+        "unknown_person",
+        f"Nobody with the id {person_id} is known here in {month}; if just registered, try again shortly.",
+        f"{month} 未找到编号为 {person_id} 的人员;如刚刚登记,请稍后再试。",
+        field="person",
+    )
