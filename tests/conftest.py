@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+
 from chassis.ids import new_id
 from chassis.mongo import Client, Database, connect
 from salesbeat import mongod

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
-from contracts.topics import PARKED, TOPICS
 
+from contracts.topics import PARKED, TOPICS
 from salesbeat import kafka_apache, kafka_embedded
 from salesbeat.ports import LOOPBACK
 
@@ -81,7 +81,7 @@ async def create_topics(bootstrap: str, replicas: int = LOCAL_REPLICAS) -> None:
         missing = [topic for topic in wanted if topic.name not in there]
         if not missing:
             return
-        answer = await admin.create_topics(missing)
+        answer: Any = await admin.create_topics(missing)
         for name, code, *said in answer.topic_errors:
             error = for_code(code)
             if code and error is not TopicAlreadyExistsError:

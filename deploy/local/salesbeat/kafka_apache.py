@@ -57,7 +57,15 @@ def fetch_jars() -> Path:
     try:
         (making / "pom.xml").write_text(_POM)
         done = subprocess.run(  # noqa: S603 - a fixed command line
-            [maven, "-q", "-B", "-f", str(making / "pom.xml"), "dependency:copy-dependencies", "-DoutputDirectory=libs"],
+            [
+                maven,
+                "-q",
+                "-B",
+                "-f",
+                str(making / "pom.xml"),
+                "dependency:copy-dependencies",
+                "-DoutputDirectory=libs",
+            ],
             capture_output=True,
             text=True,
             timeout=300,

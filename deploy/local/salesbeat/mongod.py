@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 from chassis.mongo import PyMongoError, connect
-
 from salesbeat.ports import LOOPBACK
 
 REPLICA_SET = "salesbeat"

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import orjson
 
@@ -26,6 +26,9 @@ from chassis.paging import Page, Paging
 from chassis.problems import Conflict, NotFound, Stale
 from chassis.scope import Scope
 from contracts.envelope import Happened, Published, sequence
+
+if TYPE_CHECKING:
+    from chassis.consumer import Received
 
 S = TypeVar("S", bound=Published)
 
@@ -66,6 +69,18 @@ class Command:
     correlation: str | None = None
     causation: str | None = None
     traceparent: str | None = None
+
+    @classmethod
+    def heard(cls, service: str, event: Received) -> Command:
+        """What a service does because of an event: its repetition is known by the event's id."""
+        return cls(
+            actor=f"/{service}",
+            key=event.id,
+            fingerprint=event.id,
+            causation=event.id,
+            correlation=event.correlation,
+            traceparent=event.traceparent,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from chassis.consumer import Received
 from chassis.mongo import BulkWriteError, Collection, Database, UpdateOne
 from contracts.envelope import Published
+
+if TYPE_CHECKING:
+    from chassis.consumer import Received
 
 S = TypeVar("S", bound=Published)
 

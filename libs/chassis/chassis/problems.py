@@ -27,6 +27,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from contracts.refusals import NotPossible, WrongState
+
 CONTENT_TYPE = "application/problem+json"
 LANGUAGES = ("en", "zh-CN")
 
@@ -272,9 +274,20 @@ def install(app: FastAPI) -> None:
     async def http(request: Request, error: Any) -> Response:
         return respond(_Http(error), request)
 
+    async def refused(request: Request, error: Any) -> Response:
+        return respond(of_model(error), request)
+
     app.add_exception_handler(Problem, problem)
+    app.add_exception_handler(NotPossible, refused)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
+
+
+def of_model(refusal: NotPossible) -> Problem:
+    """A model's refusal as a problem: a wrong state is a conflict, everything else invalid input."""
+    if isinstance(refusal, WrongState):
+        return Conflict(refusal.code, refusal.en, refusal.zh, **refusal.extras)
+    return Invalid(refusal.code, refusal.en, refusal.zh, field=refusal.field, **refusal.extras)
 
 
 def _said(value: Any, chinese: bool) -> Any:

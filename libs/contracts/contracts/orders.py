@@ -146,6 +146,8 @@ class Order(Published):
     total: Money
     margin: Money | None = None
     """total - cost, from the costs frozen at confirmation; None while a line's cost is unknown (O-20)."""
+    correction: Step | None = None
+    """The last time that it was corrected before its verification."""
     verification: Verification | None = None
     returned: Return | None = None
     confirmation: Confirmation | None = None

@@ -74,7 +74,8 @@ def _block(node: yaml.MappingNode, name: str) -> Block:
             raise Mistake([f"{name}, line {line}: a key must be a text; put quotes around a text with braces."])
         key = key_node.value
         if key in block:
-            raise Mistake([f"{name}, line {line}: `{key}` stands here a second time (first in line {block.lines[key]})."])
+            first = block.lines[key]
+            raise Mistake([f"{name}, line {line}: `{key}` stands here a second time (first in line {first})."])
         block[key] = _value(value_node, name)
         block.lines[key] = line
     return block

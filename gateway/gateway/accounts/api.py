@@ -1,0 +1,216 @@
+"""The embedded provider's HTTP door: tokens, accounts, keys."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from chassis.identity import ADMINISTRATOR, CallerDep
+from chassis.paging import Paging, sorted_by
+from chassis.problems import Forbidden, Invalid, PreconditionRequired
+from contracts.staff import Role
+from gateway.accounts.commands import Identity, Pair
+from gateway.accounts.keys import ALGORITHM, SigningKeys
+from gateway.accounts.model import PASSWORD_MAX, Account, normal_login
+
+NOT_KEPT = {"Cache-Control": "no-store"}
+
+Login = Annotated[str, Field(min_length=1, max_length=100)]
+Password = Annotated[str, Field(min_length=1, max_length=PASSWORD_MAX)]
+Uuid = Annotated[
+    str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", description="A UUID.")
+]
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Credentials(Body):
+    login: Login
+    password: Password
+
+
+class Refresh(Body):
+    refresh_token: Annotated[str, Field(max_length=200)]
+
+
+class PasswordChange(Body):
+    current_password: Password
+    new_password: Password
+
+
+class NewAccount(Body):
+    """With `person` the role comes from their posting; without, give `role`."""
+
+    id: Uuid | None = None
+    login: Login
+    password: Password
+    name: Annotated[str | None, Field(max_length=200)] = None
+    person: Uuid | None = None
+    role: Role | None = None
+    rights: list[Literal["import"]] = []
+
+
+class AccountChange(Body):
+    """Only what is given changes; null empties `person` or `role`."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)] = ""
+    password: Password = ""
+    person: Uuid | None = None
+    role: Role | None = None
+    rights: list[Literal["import"]] = []
+    disabled: bool = False
+
+
+class Rotation(Body):
+    withdraw: Annotated[
+        bool, Field(description="The keys before, and every token they signed, count no more (a key has leaked).")
+    ] = False
+
+
+class TokenPair(BaseModel):
+    access_token: str
+    refresh_token: str
+    expires_in: Annotated[int, Field(description="Seconds for which the access token counts.")]
+    token_type: str
+
+
+class AccountPage(BaseModel):
+    items: list[Account]
+    next_cursor: str | None
+
+
+async def administrator(caller: CallerDep) -> None:
+    if caller.role != ADMINISTRATOR:
+        raise Forbidden("administrators_only", "Only an administrator may do this.", "只有管理员可以执行此操作。")
+
+
+def _identity(request: Request) -> Identity:
+    return request.app.state.identity
+
+
+IdentityDep = Annotated[Identity, Depends(_identity)]
+router = APIRouter(prefix="/accounts", tags=["accounts"])
+published = APIRouter(tags=["accounts"])
+
+
+@router.post("/token", response_model=TokenPair)
+async def sign_in(body: Credentials, identity: IdentityDep, request: Request) -> Response:
+    """Sign in. Wrong passwords are counted per login and per address; too many answer 429."""
+    return _pair(await identity.sign_in(body.login, body.password, _address(request)))
+
+
+@router.post("/refresh", response_model=TokenPair)
+async def refresh(body: Refresh, identity: IdentityDep) -> Response:
+    """Trade a refresh token for a new pair. Each counts once; using one again ends the session."""
+    return _pair(await identity.refresh(body.refresh_token))
+
+
+@router.post("/logout", status_code=204, response_class=Response)
+async def sign_out(body: Refresh, identity: IdentityDep) -> None:
+    """End the session of this refresh token. The access token counts until it expires."""
+    await identity.sign_out(body.refresh_token)
+
+
+@router.post("/password", status_code=204, response_class=Response)
+async def change_password(body: PasswordChange, caller: CallerDep, identity: IdentityDep, request: Request) -> None:
+    """Change one's own password. All sessions end: sign in again."""
+    await identity.change_password(caller.id, body.current_password, body.new_password, _address(request))
+
+
+@router.post("", status_code=201, response_model=Account, dependencies=[Depends(administrator)])
+async def create(body: NewAccount, identity: IdentityDep) -> Response:
+    """Make an account (administrators). The same `id` with the same content answers 200 and changes nothing."""
+    account, new = await identity.create(**body.model_dump())
+    return _account(account, 201 if new else 200)
+
+
+@router.get("", response_model=AccountPage, dependencies=[Depends(administrator)])
+async def page(
+    identity: IdentityDep,
+    paging: Annotated[Paging, sorted_by("login", "created_at")],
+    login: Annotated[str | None, Query(max_length=100)] = None,
+    person: Annotated[str | None, Query(max_length=36)] = None,
+    disabled: bool | None = None,
+) -> Response:
+    """List accounts (administrators)."""
+    asked = (("login", login and normal_login(login)), ("person", person), ("disabled", disabled))
+    where = {name: value for name, value in asked if value is not None}
+    found = await identity.accounts.page(paging, where)
+    items = [account.model_dump(mode="json") for account in found.items]
+    return JSONResponse({"items": items, "next_cursor": found.next_cursor}, headers=NOT_KEPT)
+
+
+@router.post("/keys/rotation", dependencies=[Depends(administrator)])
+async def rotate(body: Rotation, request: Request) -> dict[str, str]:
+    """A new signing key (administrators). Tokens signed before go on counting, unless withdrawn."""
+    keys: SigningKeys = request.app.state.keys
+    return {"kid": await keys.rotate(withdraw=body.withdraw)}
+
+
+@router.get("/{id}", response_model=Account, dependencies=[Depends(administrator)])
+async def read(id: str, identity: IdentityDep) -> Response:
+    """Read an account (administrators)."""
+    return _account(await identity.accounts.get(id))
+
+
+@router.patch("/{id}", response_model=Account, dependencies=[Depends(administrator)])
+async def change(
+    id: str, body: AccountChange, identity: IdentityDep, if_match: Annotated[str | None, Header()] = None
+) -> Response:
+    """Change an account (administrators): name, password, person or role, rights, disabled."""
+    if if_match is None:
+        raise PreconditionRequired()
+    changes = body.model_dump(exclude_unset=True)
+    return _account(await identity.change(id, _version(if_match), changes))
+
+
+@published.get("/.well-known/jwks.json")
+async def key_set(request: Request) -> Response:
+    """The public keys that check access tokens (RFC 7517)."""
+    keys: SigningKeys = request.app.state.keys
+    return JSONResponse(keys.key_set(), headers={"Cache-Control": "public, max-age=60"})
+
+
+@published.get("/.well-known/openid-configuration")
+async def discovery(request: Request) -> dict[str, Any]:
+    """Where what is (OpenID Connect Discovery 1.0)."""
+    base = str(request.base_url).rstrip("/")
+    return {
+        "issuer": request.app.state.settings.issuer,
+        "jwks_uri": f"{base}/.well-known/jwks.json",
+        "token_endpoint": f"{base}/api/v1/accounts/token",
+        "response_types_supported": ["token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [ALGORITHM],
+        "claims_supported": ["sub", "name", "role", "person", "office", "region", "offices", "rights"],
+    }
+
+
+def _pair(pair: Pair) -> Response:
+    return JSONResponse(asdict(pair), headers=NOT_KEPT)
+
+
+def _account(account: Account, status: int = 200) -> Response:
+    headers = {"ETag": f'"{account.version}"', **NOT_KEPT}
+    if status == 201:
+        headers["Location"] = f"/api/v1/accounts/{account.id}"
+    return JSONResponse(account.model_dump(mode="json"), status, headers)
+
+
+def _version(if_match: str) -> int:
+    text = if_match.strip().removeprefix("W/").strip('"')
+    if not text.isdigit():
+        raise Invalid(
+            "if_match", 'If-Match is an ETag, such as "3".', 'If-Match 应为 ETag,例如 "3"。', field="If-Match"
+        )
+    return int(text)
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else "unknown"

@@ -1,0 +1,27 @@
+"""GET /api/v1/customers/{id}/overview: a customer's file and what goes on with it, on one page."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+
+from gateway.parts import AskDep, gather
+
+router = APIRouter(tags=["pages"])
+
+SHOWN = 20
+
+
+@router.get("/customers/{id}/overview")
+async def customer_overview(id: Annotated[str, Path(pattern=r"^[0-9A-Za-z-]{1,64}$")], ask: AskDep) -> dict[str, Any]:
+    """The customer (404 where it is not the caller's to see), its newest orders and who holds it."""
+    parts = await gather(
+        {"orders": ask("orders", "/api/v1/orders", customer=id, sort="-received_at", limit=SHOWN)},
+        required={"customer": ask("customers", f"/api/v1/customers/{id}")},
+    )
+    return {
+        "customer": parts["customer"],
+        "orders": parts.rows("orders"),
+        **parts.gaps,
+    }

@@ -1,0 +1,164 @@
+"""The plain commands and lists, passed on with the caller's token.
+
+A plain ASGI app: bodies are streamed both ways and never parsed. Small ones are read first, so that they
+can be sent again (see upstream.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import aiohttp
+from multidict import CIMultiDict
+from starlette.types import Receive, Scope, Send
+
+from chassis.problems import Problem
+from gateway.upstream import Body, Upstream
+
+ROUTES: dict[str, str] = {
+    "regions": "customers",
+    "offices": "customers",
+    "people": "customers",
+    "customers": "customers",
+    "products": "orders",
+    "orders": "orders",
+    "targets": "reporting",
+    "progress": "reporting",
+}
+"""First segment after /api/v1 -> the service that answers. /api/v1/resync/{service} names its own."""
+
+REPEATABLE = 64 * 1024
+"""Bytes of a body that are held to send it again; larger ones go once."""
+UPLOAD_DEADLINE = 120.0
+RESYNC_DEADLINE = 600.0
+
+# RFC 9110 §7.6.1, and what only the gateway may say about where a request came from.
+HOP_BY_HOP = frozenset(
+    b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding "
+    b"upgrade".split()
+)
+NOT_PASSED_ON = HOP_BY_HOP | frozenset(
+    b"host cookie forwarded x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip expect".split()
+)
+NOT_PASSED_BACK = HOP_BY_HOP | frozenset(b"server date set-cookie".split())
+
+
+class TooLarge(Problem):
+    status = 413
+    title = ("Too large", "请求体过大")
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            "body_too_large",
+            f"A request may carry at most {most} bytes: send it in parts.",
+            f"请求体不得超过 {most} 字节:请分批发送。",
+        )
+
+
+class CallerLeft(Exception):
+    """The caller closed the connection before the request was complete."""
+
+
+class Forward:
+    """body_limit: bytes."""
+
+    def __init__(self, upstreams: Mapping[str, Upstream], body_limit: int) -> None:
+        self._upstreams = upstreams
+        self._body_limit = body_limit
+
+    def upstream(self, path: str) -> Upstream | None:
+        """Who answers that path; None where nobody does."""
+        parts = path.split("/", 5)
+        if len(parts) < 4 or parts[1] != "api" or parts[2] != "v1":
+            return None
+        if parts[3] == "resync":
+            return self._upstreams.get(parts[4]) if len(parts) == 5 else None
+        return self._upstreams.get(ROUTES.get(parts[3], ""))
+
+    async def __call__(self, upstream: Upstream, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request whose caller has been checked. Raises Problem before the answer has begun."""
+        length = _content_length(scope)
+        if length is not None and length > self._body_limit:
+            raise TooLarge(self._body_limit)
+        body = await self._body(receive, length)
+        headers = _passed_on(scope)
+        target = scope["raw_path"].decode("latin-1")
+        if scope["query_string"]:
+            target += "?" + scope["query_string"].decode("latin-1")
+        deadline = None
+        if scope["path"].startswith("/api/v1/resync/"):
+            deadline = RESYNC_DEADLINE
+        elif not body.finished:
+            deadline = UPLOAD_DEADLINE
+        response = await upstream.send(scope["method"], target, headers, body, deadline=deadline)
+        try:
+            await _pass_back(response, send)
+        finally:
+            response.release()
+
+    async def _body(self, receive: Receive, length: int | None) -> Body:
+        if length == 0:
+            return Body()
+        head, more = b"", True
+        while more and len(head) <= REPEATABLE:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise CallerLeft
+            head += message.get("body", b"")
+            more = message.get("more_body", False)
+        if len(head) > self._body_limit:
+            raise TooLarge(self._body_limit)
+        return Body(head, self._rest(receive, len(head)) if more else None)
+
+    async def _rest(self, receive: Receive, read: int) -> AsyncIterator[bytes]:
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise CallerLeft
+            chunk = message.get("body", b"")
+            read += len(chunk)
+            if read > self._body_limit:
+                raise TooLarge(self._body_limit)
+            if chunk:
+                yield chunk
+            more = message.get("more_body", False)
+
+
+async def _pass_back(response: aiohttp.ClientResponse, send: Send) -> None:
+    named = _named_by_connection(value.encode() for value in response.headers.getall("Connection", ()))
+    headers = [
+        (lower, value)
+        for name, value in response.raw_headers
+        if (lower := name.lower()) not in NOT_PASSED_BACK and lower not in named
+    ]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    async for chunk in response.content.iter_any():
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _passed_on(scope: Scope) -> CIMultiDict[str]:
+    incoming = scope["headers"]
+    named = _named_by_connection(value for name, value in incoming if name == b"connection")
+    headers: CIMultiDict[str] = CIMultiDict(
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in incoming
+        if name not in NOT_PASSED_ON and name not in named
+    )
+    if scope.get("client"):
+        headers["X-Forwarded-For"] = scope["client"][0]
+    return headers
+
+
+def _named_by_connection(values: Any) -> frozenset[bytes]:
+    """A Connection header names further headers that concern this hop only."""
+    return frozenset(name.strip().lower() for value in values for name in value.split(b","))
+
+
+def _content_length(scope: Scope) -> int | None:
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value)
+    return None if any(name == b"transfer-encoding" for name, _ in scope["headers"]) else 0

@@ -1,0 +1,86 @@
+"""What every command's body may say besides its own fields: when it happened, for whom, brought in from where."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from chassis import clock, ids
+from chassis.aggregate import Command
+from chassis.identity import Caller
+from chassis.problems import Forbidden
+from contracts.envelope import Imported
+
+IMPORT = "import"
+"""The right to bring in records of any past day, for anybody."""
+
+Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+"""The id of another record."""
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+"""A name or another short text."""
+LongText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+"""A reason or a note."""
+
+
+class Entry(BaseModel):
+    """Base of every command's body. Unknown fields are refused: a misspelt one must not be lost silently."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    occurred_at: AwareDatetime | None = Field(None, description="When it happened in the field; now without it.")
+    on_behalf_of: Id | None = Field(None, description="The person whose entry this is: for clerks and imports.")
+    import_source: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = Field(
+        None, description="What the record was read from: for imports."
+    )
+
+
+class NewEntry(Entry):
+    """Base of every body that makes a record."""
+
+    id: str | None = Field(None, description="Any UUID; sending the same one again is a repetition.")
+
+    @field_validator("id")
+    @classmethod
+    def _uuid(cls, value: str | None) -> str | None:
+        if value is not None and not ids.is_id(value):
+            raise ValueError("An id is a UUID in lower case, such as 0192f3a0-5b7c-7def-8123-456789abcdef.")
+        return value
+
+
+def record_id(body: NewEntry, command: Command, kind: str) -> str:
+    """The id of the record to make: the one given, else the same for the same Idempotency-Key, else a new one."""
+    return body.id or (ids.derived_id(kind, command.key) if command.key else ids.new_id())
+
+
+def author(caller: Caller, body: Entry) -> str:
+    """Whose act it is: the person named, else the caller's own person, else the account."""
+    return body.on_behalf_of or caller.person or caller.id
+
+
+def on_behalf(command: Command, body: Entry) -> Command:
+    """The command with the person for whom it was entered."""
+    return command if body.on_behalf_of is None else replace(command, on_behalf_of=body.on_behalf_of)
+
+
+def any_past(caller: Caller) -> bool:
+    """Whether the caller may enter what happened any time ago."""
+    return caller.may(IMPORT)
+
+
+def imported(caller: Caller, body: Entry) -> Imported | None:
+    """Who brings it in and from where, for an import. Raises Forbidden without the right to."""
+    if body.import_source is None:
+        return None
+    if not caller.may(IMPORT):
+        raise import_right_needed("import_source")
+    return Imported(by=caller.id, at=clock.now().replace(microsecond=0), source=body.import_source)
+
+
+def import_right_needed(field: str) -> Forbidden:
+    return Forbidden(
+        "import_right_needed",
+        f"{field} needs the right to import: leave it out, or ask an administrator for the right.",
+        f"使用 {field} 需要导入权限:请去掉该字段,或向管理员申请权限。",
+    )

@@ -1,0 +1,1 @@
+"""Orders 订单, from their receipt to their closing."""

@@ -1,0 +1,1 @@
+"""What is sold: code, list price, cost."""
