@@ -6,6 +6,8 @@ import asyncio
 import socket
 import time
 
+import psutil
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -35,3 +37,22 @@ async def wait_for(port: int, seconds: float) -> bool:
             return True
         await asyncio.sleep(0.05)
     return False
+
+
+def taken_by(port: int) -> str | None:
+    """Who listens there, as far as this user may know; None when it is free."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what only waits to be forgotten is free
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            pass
+        else:
+            return None
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    except psutil.Error:
+        pass  # not told to everybody on every system
+    return "another process"

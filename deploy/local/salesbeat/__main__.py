@@ -1,0 +1,5 @@
+"""`python -m salesbeat`: the `salesbeat` command."""
+
+from salesbeat.cli import app
+
+app()

@@ -1,0 +1,332 @@
+"""The `salesbeat` command: its words and options. What they do is in the module of the same name.
+
+Heavy modules are imported where they are used: `salesbeat --help` and `salesbeat status` answer at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from salesbeat.refusals import Refused
+from salesbeat.settings import KAFKA_BOOTSTRAP, LocalSettings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from salesbeat.parked import Parked
+    from salesbeat.session import Session
+
+
+class App(typer.Typer):
+    """Ends with the sentence of a refusal instead of a traceback."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except Refused as refusal:
+            print(refusal, file=sys.stderr)  # noqa: T201 - the sentence, as it is
+            raise SystemExit(1) from None
+
+
+app = App(
+    help="Salesbeat on this machine: start it, stop it, feed it, read its numbers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+parked_app = typer.Typer(help="Records that could not be handled.", no_args_is_help=True)
+app.add_typer(parked_app, name="parked")
+
+
+class BrokerWish(StrEnum):
+    AUTO = "auto"
+    APACHE = "apache"
+    EMBEDDED = "embedded"
+
+
+class Cadence(StrEnum):
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+class Level(StrEnum):
+    COMPANY = "company"
+    REGION = "region"
+    OFFICE = "office"
+    PERSON = "person"
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="For a program.")]
+Url = Annotated[str | None, typer.Option(help="Another gateway than this machine's.")]
+Login = Annotated[str | None, typer.Option(help="Who signs in there; the password: SALESBEAT_PASSWORD, or asked for.")]
+
+
+@app.command()
+def up(
+    kafka: Annotated[BrokerWish | None, typer.Option(help="Which broker; SALESBEAT_BROKER says the same.")] = None,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for the processes.", min=1)] = 180,
+) -> None:
+    """Start the suite and wait until everything is ready."""
+    from salesbeat import up as module
+
+    if kafka is not None:
+        os.environ["SALESBEAT_BROKER"] = kafka
+    settings = LocalSettings.load()
+    try:
+        status = module.up(settings, _console(), wait)
+    except KeyboardInterrupt:
+        raise Refused("Not waited for; it goes on in the background: `salesbeat status`, `salesbeat down`.") from None
+    raise typer.Exit(status)
+
+
+@app.command()
+def down() -> None:
+    """Stop the suite; its data stays."""
+    from salesbeat import up as module
+
+    raise typer.Exit(module.down(LocalSettings.load(), _console()))
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Show how every process is. Ends with 1 unless all are ready."""
+    from salesbeat import status as module
+
+    raise typer.Exit(module.status(LocalSettings.load(), _console(), as_json=as_json))
+
+
+@app.command()
+def logs(
+    process: Annotated[str | None, typer.Argument(help="Such as orders-worker, supervisor; default: all.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with the coming lines.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last ones.")] = 20,
+) -> None:
+    """Show the processes' logs."""
+    from salesbeat import logs as module
+
+    try:
+        module.logs(LocalSettings.load(), process, follow=follow, lines=lines, say=typer.echo)
+    except KeyboardInterrupt:
+        raise typer.Exit from None
+
+
+@app.command()
+def progress(
+    cadence: Annotated[Cadence, typer.Argument()],
+    start: Annotated[str | None, typer.Option("--from", help="First period: 2017-03-14, 2017-W11, 2017-03.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Last period; default: the present one.")] = None,
+    level: Annotated[Level | None, typer.Option(help="Default: the widest that the caller may see.")] = None,
+    unit: Annotated[str | None, typer.Option("--id", help="One region, office or person.")] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    login: Login = None,
+) -> None:
+    """Show daily, weekly or monthly progress, all pages of it."""
+    from salesbeat import progress as module
+
+    answer = _signed_in(url, login, lambda session: module.fetch(session, cadence, start, end, level, unit))
+    if as_json:
+        typer.echo(json.dumps(answer, ensure_ascii=False, indent=1))
+    elif answer["items"]:
+        _console().print(module.table(answer))
+    else:
+        typer.echo("Nothing happened in these periods.")
+
+
+@app.command()
+def resync(
+    service: Annotated[str | None, typer.Argument(help="customers, orders or reporting; default: all.")] = None,
+    url: Url = None,
+    login: Login = None,
+) -> None:
+    """Have services publish the state of everything again: fills a lost topic or a new consumer."""
+    from contracts.topics import SERVICES
+
+    if service is not None and service not in SERVICES:
+        raise Refused(f"There is no service {service}: there are {', '.join(SERVICES)}.")
+
+    async def all_of_them(session: Session) -> None:
+        for name in [service] if service else SERVICES:
+            answer = await session.post(f"/api/v1/resync/{name}")
+            typer.echo(f"{name}: {answer['restated']} published again")
+
+    _signed_in(url, login, all_of_them)
+
+
+@app.command("import")
+def import_(
+    mapping: Annotated[Path, typer.Argument(help="The mapping file.", exists=True, dir_okay=False)],
+    folder: Annotated[Path, typer.Argument(help="The folder with the CSV files.", exists=True, file_okay=False)],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, change nothing.")] = False,
+    errors: Annotated[Path | None, typer.Option(help="Where refused rows are written, to be mended.")] = None,
+    mended: Annotated[Path | None, typer.Option(help="A mended error file: only its rows are read.")] = None,
+    in_flight: Annotated[int, typer.Option(min=1, max=64, help="Requests under way at once.")] = 16,
+    url: Url = None,
+    login: Login = None,
+) -> None:
+    """Import somebody's CSV files through the API."""
+    from salesbeat.importing import command
+
+    options = {"dry_run": dry_run, "errors": errors, "mended": mended, "in_flight": in_flight}
+    raise typer.Exit(_signed_in(url, login, lambda session: command.run(mapping, folder, **options, session=session)))
+
+
+@app.command()
+def demo(url: Url = None, login: Login = None) -> None:
+    """Fill the suite with a made-up company and some months of its life."""
+    from salesbeat import demo as module
+
+    _signed_in(url, login, module.run)
+
+
+@parked_app.command("list")
+def parked_list(
+    group: Annotated[str | None, typer.Argument(help="customers, orders or reporting; default: all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List them, with the reason of each."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from salesbeat import parked
+
+    settings = LocalSettings.load()
+    records = _parked(settings, group)
+    given_back = parked.redriven(settings.state)
+    rows = [
+        {
+            "id": record.id,
+            "parked_at": record.said("parkedat"),
+            "came_from": record.came_from,
+            "key": (record.key or b"").decode(errors="replace"),
+            "reason": record.said("reason"),
+            "redriven_at": given_back.get(record.mark),
+        }
+        for record in records
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+    elif not rows:
+        typer.echo("Nothing is parked.")
+    else:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in rows[0]:
+            table.add_column(column.replace("_", " "))
+        for row in rows:
+            table.add_row(*(escape(str(value or "")) for value in row.values()))
+        _console().print(table)
+
+
+@parked_app.command("show")
+def parked_show(id: Annotated[str, typer.Argument(help="Such as orders:12.")]) -> None:
+    """Show one record whole."""
+    from salesbeat import parked
+
+    record = parked.pick(_parked(LocalSettings.load(), id.partition(":")[0]), id)
+    for name in record.headers:
+        typer.echo(f"{name}: {record.said(name)}")
+    typer.echo(f"key: {(record.key or b'').decode(errors='replace')}\n")
+    value = (record.value or b"").decode(errors="replace")
+    with contextlib.suppress(ValueError):  # what is no JSON is shown as it is: that may be why it was parked
+        value = json.dumps(json.loads(value), ensure_ascii=False, indent=1)
+    typer.echo(value)
+
+
+@parked_app.command("redrive")
+def parked_redrive(
+    ids: Annotated[list[str] | None, typer.Argument(help="Such as orders:12.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that were not given back before.")] = False,
+) -> None:
+    """Publish the original records again, to the topics they came from."""
+    from chassis import clock
+    from salesbeat import parked, state
+
+    if bool(ids) == everything:
+        raise Refused("Say which, such as `salesbeat parked redrive orders:12`, or --all.")
+    settings = LocalSettings.load()
+    records = _parked(settings, None)
+    given_back = parked.redriven(settings.state)
+    if ids:
+        chosen = [parked.pick(records, id) for id in dict.fromkeys(ids)]
+    else:
+        chosen = [record for record in records if record.mark not in given_back]
+    suite = state.running(settings.state)
+    idempotent = not (suite and (suite.broker or "").startswith("embedded"))
+    asyncio.run(parked.redrive(_bootstrap(settings), chosen, idempotent=idempotent))
+    parked.remember(settings.state, chosen, clock.now().isoformat())
+    for record in chosen:
+        before = given_back.get(record.mark)
+        typer.echo(f"{record.id} published to {record.said('topic')}{f' again (before: {before})' if before else ''}")
+    if not chosen:
+        typer.echo("There is nothing to give back.")
+
+
+def _parked(settings: LocalSettings, group: str | None) -> list[Parked]:
+    from contracts.topics import SERVICES
+    from salesbeat import parked
+
+    if group is not None and group not in SERVICES:
+        raise Refused(f"There is no consumer group {group}: there are {', '.join(SERVICES)}.")
+    return asyncio.run(parked.read(_bootstrap(settings), [group] if group else SERVICES))
+
+
+def _bootstrap(settings: LocalSettings) -> str:
+    """Where the broker is: one's own, or that of the running suite. Raises Refused."""
+    from salesbeat import state
+
+    if settings.kafka_bootstrap:
+        return settings.kafka_bootstrap
+    suite = state.running(settings.state)
+    if suite is None or suite.kafka_bootstrap is None:
+        raise Refused(
+            f"Salesbeat does not run, so there is no broker: `salesbeat up`, or name one in {KAFKA_BOOTSTRAP}."
+        )
+    return suite.kafka_bootstrap
+
+
+def _signed_in(url: str | None, login: str | None, work: Callable[[Session], Any]) -> Any:
+    """Do the work with a session: this machine's administrator, or somebody at another gateway. Raises Refused."""
+    import httpx
+
+    from salesbeat.session import Session, unreachable
+
+    if (url is None) != (login is None):
+        raise Refused("--url and --login come together.")
+    settings = LocalSettings.load()
+
+    async def within() -> Any:
+        if url and login:
+            session = Session.elsewhere(url, login, lambda text: typer.prompt(text, hide_input=True))
+        else:
+            session = Session.local(settings)
+        async with session:
+            try:
+                done = work(session)
+                return await done if inspect.isawaitable(done) else done
+            except httpx.TransportError as error:
+                raise Refused(unreachable(session.url, error)) from error
+
+    return asyncio.run(within())
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+if __name__ == "__main__":
+    app()
