@@ -1,7 +1,8 @@
-"""`python -m gateway`"""
+"""`python -m gateway`."""
 
 from chassis.service import main
 from gateway.app import app
 from gateway.settings import GatewaySettings
 
-main("gateway", GatewaySettings, app)
+if __name__ == "__main__":
+    main("gateway", GatewaySettings, app)

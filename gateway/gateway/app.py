@@ -87,8 +87,8 @@ def _upstreams(settings: GatewaySettings, pool: Pool) -> dict[str, Upstream]:
 def _limits(settings: GatewaySettings) -> Limits:
     return Limits(
         caller=Rate("caller", settings.rate_per_second, settings.rate_burst),
-        importing=Rate("importing", settings.rate_import_per_second, int(settings.rate_import_per_second)),
-        anonymous=Rate("anonymous", settings.rate_anonymous_per_second, int(settings.rate_anonymous_per_second * 3)),
+        importing=Rate("importing", settings.rate_import_per_second, settings.rate_import_burst),
+        anonymous=Rate("anonymous", settings.rate_anonymous_per_second, settings.rate_anonymous_burst),
     )
 
 

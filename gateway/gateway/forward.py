@@ -6,13 +6,14 @@ can be sent again (see upstream.py).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
 
 import aiohttp
 from multidict import CIMultiDict
 from starlette.types import Receive, Scope, Send
 
+from chassis import telemetry
 from chassis.problems import Problem
 from gateway.upstream import Body, Upstream
 
@@ -32,6 +33,8 @@ REPEATABLE = 64 * 1024
 """Bytes of a body that are held to send it again; larger ones go once."""
 UPLOAD_DEADLINE = 120.0
 RESYNC_DEADLINE = 600.0
+SILENCE = 30.0
+"""Seconds between two pieces of a body, from the caller or from the upstream, after which it is given up."""
 
 # RFC 9110 §7.6.1, and what only the gateway may say about where a request came from.
 HOP_BY_HOP = frozenset(
@@ -41,7 +44,7 @@ HOP_BY_HOP = frozenset(
 NOT_PASSED_ON = HOP_BY_HOP | frozenset(
     b"host cookie forwarded x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip expect".split()
 )
-NOT_PASSED_BACK = HOP_BY_HOP | frozenset(b"server date set-cookie".split())
+NOT_PASSED_BACK = HOP_BY_HOP | frozenset(b"server date set-cookie x-request-id traceparent".split())
 
 
 class TooLarge(Problem):
@@ -54,6 +57,16 @@ class TooLarge(Problem):
             f"A request may carry at most {most} bytes: send it in parts.",
             f"请求体不得超过 {most} 字节:请分批发送。",
         )
+
+
+class TooSlow(Problem):
+    status = 408
+    title = ("Too slow", "请求过慢")
+    default = (
+        "body_too_slow",
+        f"Nothing of the request's body came for {SILENCE:g} s: send it again.",
+        f"{SILENCE:g} 秒内没有收到请求体:请重新发送。",
+    )
 
 
 class CallerLeft(Exception):
@@ -102,11 +115,8 @@ class Forward:
             return Body()
         head, more = b"", True
         while more and len(head) <= REPEATABLE:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise CallerLeft
-            head += message.get("body", b"")
-            more = message.get("more_body", False)
+            piece, more = await _piece(receive)
+            head += piece
         if len(head) > self._body_limit:
             raise TooLarge(self._body_limit)
         return Body(head, self._rest(receive, len(head)) if more else None)
@@ -114,16 +124,24 @@ class Forward:
     async def _rest(self, receive: Receive, read: int) -> AsyncIterator[bytes]:
         more = True
         while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise CallerLeft
-            chunk = message.get("body", b"")
-            read += len(chunk)
+            piece, more = await _piece(receive)
+            read += len(piece)
             if read > self._body_limit:
                 raise TooLarge(self._body_limit)
-            if chunk:
-                yield chunk
-            more = message.get("more_body", False)
+            if piece:
+                yield piece
+
+
+async def _piece(receive: Receive) -> tuple[bytes, bool]:
+    """The next piece of the caller's body, and whether more will come. Raises CallerLeft, TooSlow."""
+    try:
+        async with asyncio.timeout(SILENCE):
+            message = await receive()
+    except TimeoutError:
+        raise TooSlow() from None
+    if message["type"] == "http.disconnect":
+        raise CallerLeft
+    return message.get("body", b""), message.get("more_body", False)
 
 
 async def _pass_back(response: aiohttp.ClientResponse, send: Send) -> None:
@@ -134,8 +152,12 @@ async def _pass_back(response: aiohttp.ClientResponse, send: Send) -> None:
         if (lower := name.lower()) not in NOT_PASSED_BACK and lower not in named
     ]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    async for chunk in response.content.iter_any():
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    while True:
+        async with asyncio.timeout(SILENCE):
+            piece = await response.content.readany()
+        if not piece:
+            break
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -149,10 +171,19 @@ def _passed_on(scope: Scope) -> CIMultiDict[str]:
     )
     if scope.get("client"):
         headers["X-Forwarded-For"] = scope["client"][0]
+    headers.update(trail(scope))
     return headers
 
 
-def _named_by_connection(values: Any) -> frozenset[bytes]:
+def trail(scope: Scope) -> dict[str, str]:
+    """What ties the next hop's log lines and spans to this request."""
+    headers = {"X-Request-Id": scope["request_id"]} if "request_id" in scope else {}
+    if parent := telemetry.current_traceparent():
+        headers["traceparent"] = parent
+    return headers
+
+
+def _named_by_connection(values: Iterable[bytes]) -> frozenset[bytes]:
     """A Connection header names further headers that concern this hop only."""
     return frozenset(name.strip().lower() for value in values for name in value.split(b","))
 

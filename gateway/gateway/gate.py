@@ -15,8 +15,7 @@ from prometheus_client import Counter
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chassis.mongo import PyMongoError, unavailable
-from chassis.problems import NotFound, Problem, Unauthenticated, Unavailable, respond
+from chassis.problems import NotFound, Problem, Unauthenticated, respond
 from gateway.forward import CallerLeft
 from gateway.limits import Verdict, refused
 
@@ -25,7 +24,8 @@ log = structlog.get_logger()
 LIMITED = Counter("gateway_rate_limited", "Requests refused because their caller asks too fast.", ["who"])
 
 _OWN = re.compile(r"/api/v1/(accounts(/.*)?|me|today|board|progress|customers/[^/]+/overview)")
-_UNCOUNTED = frozenset({"/live", "/ready", "/metrics"})
+# The services fetch the key set here: nobody's flood may keep them from it.
+_UNCOUNTED = frozenset({"/live", "/ready", "/metrics", "/.well-known/jwks.json"})
 
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -55,16 +55,11 @@ class Gate:
             pass
         except Problem as refusal:
             await answer.refuse(refusal, scope, receive)
-        except aiohttp.ClientError as error:
-            # The answer's head is on its way already: the closed connection says that the rest is missing.
+        except (aiohttp.ClientError, TimeoutError) as error:
+            if not answer.begun:
+                raise
+            # Only the closed connection can still say that the rest is missing.
             log.warning("answer_cut", path=scope["path"], error=repr(error))
-        except PyMongoError as error:
-            if not unavailable(error):
-                log.exception("unexpected")
-            await answer.refuse(Unavailable() if unavailable(error) else Problem(), scope, receive)
-        except Exception:
-            log.exception("unexpected")
-            await answer.refuse(Problem(), scope, receive)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         state, path = scope["app"].state, scope["path"]
@@ -109,11 +104,11 @@ class _Answer:
     def __init__(self, send: Send) -> None:
         self.verdict: Verdict | None = None
         self._send = send
-        self._begun = False
+        self.begun = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._begun = True
+            self.begun = True
             said = {name for name, _ in message["headers"]}
             message["headers"] = [
                 *message["headers"],
@@ -124,5 +119,5 @@ class _Answer:
         await self._send(message)
 
     async def refuse(self, refusal: Problem, scope: Scope, receive: Receive) -> None:
-        if not self._begun:
+        if not self.begun:
             await respond(refusal, Request(scope))(scope, receive, self.send)

@@ -27,7 +27,7 @@ OPEN_TO_ALL = {
 }
 """Paths that take no token."""
 PROCESS_PATHS = {"/live", "/ready", "/metrics"}
-BEARER = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "POST /api/v1/accounts/token"}
+BEARER = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "An access token."}
 ERRORS = {
     "401": "Not signed in, or the token is not (or no longer) valid.",
     "429": "Too many requests; Retry-After says when to come back.",
@@ -58,7 +58,7 @@ class MergedOpenApi:
         document = merge({"gateway": self._own, **{name: answer for name, answer in found.items() if answer}})
         if silent:
             document["info"]["description"] += (
-                f"\n\n**Incomplete:** {', '.join(silent)} did not answer, so its paths are not listed here. Reload later."
+                f"\n\n**Incomplete:** {', '.join(silent)} did not answer: its paths are not listed. Reload later."
             )
         else:
             self._kept = document, time.monotonic() + FRESH_FOR
@@ -81,7 +81,7 @@ def install(app: FastAPI, upstreams: Mapping[str, Upstream]) -> None:
 async def _fetch(upstream: Upstream) -> Json | None:
     try:
         answer = await upstream.get("/openapi.json", {}, deadline=3.0)
-    except (Problem, Refused, ValueError):
+    except (Problem, Refused):
         return None
     return answer if isinstance(answer, dict) and isinstance(answer.get("paths"), dict) else None
 

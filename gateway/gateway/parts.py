@@ -11,11 +11,12 @@ from fastapi import Depends, FastAPI, Request, Response
 
 from chassis.identity import Caller, CallerDep
 from chassis.problems import Problem
+from gateway.forward import trail
 from gateway.upstream import Refused, Upstream
 
 PART_DEADLINE = 3.0
 """Seconds: a page with a part missing is better than a late one."""
-PASSED_ON = ("authorization", "accept-language", "traceparent")
+PASSED_ON = ("authorization", "accept-language")
 
 
 @dataclass(slots=True)
@@ -30,7 +31,7 @@ class Parts:
         return self.found[name]
 
     def rows(self, name: str) -> list[Any] | None:
-        """The rows of a part that is a list."""
+        """The rows of a part that is a page of a list."""
         return None if self.found[name] is None else self.found[name]["items"]
 
     @property
@@ -76,7 +77,7 @@ class Ask:
 
 def _ask(request: Request, caller: CallerDep) -> Ask:
     headers = {name: value for name in PASSED_ON if (value := request.headers.get(name))}
-    return Ask(caller, request.app.state.upstreams, headers)
+    return Ask(caller, request.app.state.upstreams, headers | trail(request.scope))
 
 
 AskDep = Annotated[Ask, Depends(_ask)]

@@ -27,10 +27,12 @@ _LEVELS = {
 }
 
 
-def own_unit(caller: Caller) -> tuple[str, str]:
-    """Level and id of what the caller answers for."""
+def own_unit(caller: Caller) -> tuple[str, str | None]:
+    """Level and id of what the caller answers for; without an id, of everything of that level they may see."""
     level = _LEVELS.get(caller.role, "company")
-    return level, {"person": caller.person, "office": caller.office, "region": caller.region}.get(level) or "company"
+    office = caller.office or next(iter(caller.offices), None)
+    units = {"person": caller.person, "office": office, "region": caller.region, "company": "company"}
+    return level, units[level]
 
 
 def period(cadence: str, day: date) -> str:
@@ -41,10 +43,11 @@ def period(cadence: str, day: date) -> str:
     return day.isoformat()[: 7 if cadence == "month" else 10]
 
 
-async def in_period(ask: Ask, cadence: str, day: date, level: str, id: str | None = None) -> Any:
+async def in_period(ask: Ask, cadence: str, day: date, level: str, id: str | None = None, limit: int = 1) -> Any:
     """Reporting's answer for one period."""
     wanted = period(cadence, day)
-    return await ask("reporting", f"/api/v1/progress/{cadence}", **{"from": wanted}, to=wanted, level=level, id=id)
+    asked = {"from": wanted, "to": wanted, "level": level, "id": id, "limit": limit}
+    return await ask("reporting", f"/api/v1/progress/{cadence}", **asked)
 
 
 def measures(answer: Any) -> dict[str, Any] | None:

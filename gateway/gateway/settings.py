@@ -46,8 +46,10 @@ class GatewaySettings(Settings):
     rate_burst: int = Field(300, ge=1)
     rate_import_per_second: float = Field(2000, gt=0)
     """For callers with the right to import."""
+    rate_import_burst: int = Field(2000, ge=1)
     rate_anonymous_per_second: float = Field(20, gt=0)
-    """For each address whose requests carry no token."""
+    """For each address whose requests carry no valid token."""
+    rate_anonymous_burst: int = Field(60, ge=1)
     cors_origins: str = ""
     """Origins of web pages that may call from a browser, with commas between; none by default."""
 

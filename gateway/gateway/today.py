@@ -6,35 +6,35 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from contracts.customers import CustomerStatus
 from gateway.parts import AskDep, gather
 from gateway.progress import DateQuery, day_of, in_period, measures, own_unit
+from gateway.waiting import waiting
 
 router = APIRouter(tags=["pages"])
 
 SHOWN = 20
-TO_ACT_ON = "received,returned,verified,confirmed,allocated,delivered"
-"""Orders before their end; the ones that wait longest come first."""
 
 
 @router.get("/today")
 async def today(request: Request, ask: AskDep, date: DateQuery = None) -> dict[str, Any]:
-    """Open orders to act on, prospects to win, and how far the day and the month are."""
+    """Open orders by status, prospects to win, and how far the day and the month are."""
     day = await day_of(request, ask, date)
-    level, id = own_unit(ask.caller)
+    level, unit = own_unit(ask.caller)
     parts = await gather(
         {
-            "orders": ask("orders", "/api/v1/orders", status=TO_ACT_ON, sort="received_at", limit=SHOWN),
-            "prospects": ask("customers", "/api/v1/customers", status="prospect", limit=SHOWN),
-            "day": in_period(ask, "day", day, level, id),
-            "month": in_period(ask, "month", day, level, id),
+            "orders": waiting(ask, SHOWN),
+            "prospects": ask("customers", "/api/v1/customers", status=CustomerStatus.PROSPECT, limit=SHOWN),
+            "day": in_period(ask, "day", day, level, unit),
+            "month": in_period(ask, "month", day, level, unit),
         }
     )
     return {
         "date": day.isoformat(),
         "person": ask.caller.person,
         "name": ask.caller.name,
-        "orders": parts.rows("orders"),
+        "orders": parts["orders"],
         "prospects": parts.rows("prospects"),
-        "progress": {"level": level, "id": id, "day": measures(parts["day"]), "month": measures(parts["month"])},
+        "progress": {"level": level, "id": unit, "day": measures(parts["day"]), "month": measures(parts["month"])},
         **parts.gaps,
     }

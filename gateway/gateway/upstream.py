@@ -1,7 +1,8 @@
 """One client per service: deadline, bounded retry, circuit breaker.
 
-Retries happen here and nowhere else. A request is sent again only when that can do no harm (it reads, or
-it carries an Idempotency-Key or an If-Match), and only after a failed connection, a 502 or a 503.
+Retries happen here and nowhere else. A request is sent again only when that can do no harm: it reads, or
+it carries an Idempotency-Key, or no connection was made, so that nothing of it can have arrived. Reasons to
+try again are a failed connection, a 502 and a 503.
 """
 
 from __future__ import annotations
@@ -189,9 +190,13 @@ class Upstream:
         self, method: str, url: URL, headers: CIMultiDict[str], body: Body, until: float
     ) -> aiohttp.ClientResponse:
         response: aiohttp.ClientResponse | None = None
-        harmless = method in READING or "Idempotency-Key" in headers or "If-Match" in headers
+        repeats = method in READING or "Idempotency-Key" in headers
         for attempt in range(1, self._policy.attempts + 1):
-            response = await self._once(method, url, headers, body, until)
+            harmless = repeats
+            try:
+                response = await self._once(method, url, headers, body, until)
+            except aiohttp.ClientConnectorError:
+                response, harmless = None, True
             if response is not None and response.status not in AGAIN:
                 return response
             pause = self._policy.pause * 2 ** (attempt - 1) * random.uniform(0.5, 1)  # noqa: S311 - guards nothing
@@ -209,7 +214,9 @@ class Upstream:
     async def _once(
         self, method: str, url: URL, headers: CIMultiDict[str], body: Body, until: float
     ) -> aiohttp.ClientResponse | None:
-        """One attempt; None when the connection failed. Raises TimeoutError at the deadline."""
+        """One attempt; None when the connection was lost. Raises ClientConnectorError when there was none at all,
+        TimeoutError at the deadline.
+        """
         self.breaker.enter()
         verdict = self.breaker.left  # somebody else's fault, until the upstream has shown its own
         try:
@@ -220,6 +227,9 @@ class Upstream:
             bad = response.status in AGAIN or response.status == 504
             verdict = self.breaker.failed if bad else self.breaker.succeeded
             return response
+        except aiohttp.ClientConnectorError:
+            verdict = self.breaker.failed
+            raise
         except aiohttp.ClientError:
             if body.fault is not None:
                 raise body.fault from None
@@ -248,7 +258,10 @@ class Upstream:
             response.release()
         if response.status >= 400:
             raise Refused(response.status, content, response.content_type)
-        return orjson.loads(content)
+        try:
+            return orjson.loads(content)
+        except ValueError:
+            raise down(self.name) from None  # cut short, or somebody else listens there
 
 
 def down(name: str, retry_after: int = 2) -> Unavailable:

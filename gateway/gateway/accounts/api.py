@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.identity import ADMINISTRATOR, CallerDep
+from chassis.ids import derived_id
+from chassis.mongo import PyMongoError
 from chassis.paging import Paging, sorted_by
-from chassis.problems import Forbidden, Invalid, PreconditionRequired
+from chassis.problems import Forbidden
+from chassis.service import CommandDep, VersionedCommandDep
 from contracts.staff import Role
 from gateway.accounts.commands import Identity, Pair
 from gateway.accounts.keys import ALGORITHM, SigningKeys
@@ -124,16 +128,21 @@ async def change_password(body: PasswordChange, caller: CallerDep, identity: Ide
 
 
 @router.post("", status_code=201, response_model=Account, dependencies=[Depends(administrator)])
-async def create(body: NewAccount, identity: IdentityDep) -> Response:
-    """Make an account (administrators). The same `id` with the same content answers 200 and changes nothing."""
-    account, new = await identity.create(**body.model_dump())
+async def create(body: NewAccount, identity: IdentityDep, command: CommandDep) -> Response:
+    """Make an account (administrators). The same `id` or Idempotency-Key with the same content answers 200 and
+    changes nothing.
+    """
+    wanted = body.model_dump()
+    if body.id is None and command.key is not None:
+        wanted["id"] = derived_id("accounts", command.key)
+    account, new = await identity.create(**wanted)
     return _account(account, 201 if new else 200)
 
 
 @router.get("", response_model=AccountPage, dependencies=[Depends(administrator)])
 async def page(
     identity: IdentityDep,
-    paging: Annotated[Paging, sorted_by("login", "created_at")],
+    paging: Annotated[Paging, sorted_by("login")],
     login: Annotated[str | None, Query(max_length=100)] = None,
     person: Annotated[str | None, Query(max_length=36)] = None,
     disabled: bool | None = None,
@@ -160,20 +169,18 @@ async def read(id: str, identity: IdentityDep) -> Response:
 
 
 @router.patch("/{id}", response_model=Account, dependencies=[Depends(administrator)])
-async def change(
-    id: str, body: AccountChange, identity: IdentityDep, if_match: Annotated[str | None, Header()] = None
-) -> Response:
+async def change(id: str, body: AccountChange, identity: IdentityDep, command: VersionedCommandDep) -> Response:
     """Change an account (administrators): name, password, person or role, rights, disabled."""
-    if if_match is None:
-        raise PreconditionRequired()
     changes = body.model_dump(exclude_unset=True)
-    return _account(await identity.change(id, _version(if_match), changes))
+    return _account(await identity.change(id, command.expected or 0, changes))
 
 
 @published.get("/.well-known/jwks.json")
 async def key_set(request: Request) -> Response:
     """The public keys that check access tokens (RFC 7517)."""
     keys: SigningKeys = request.app.state.keys
+    with suppress(PyMongoError):  # the keys known go on counting while the database is away
+        await keys.fresh()
     return JSONResponse(keys.key_set(), headers={"Cache-Control": "public, max-age=60"})
 
 
@@ -201,15 +208,6 @@ def _account(account: Account, status: int = 200) -> Response:
     if status == 201:
         headers["Location"] = f"/api/v1/accounts/{account.id}"
     return JSONResponse(account.model_dump(mode="json"), status, headers)
-
-
-def _version(if_match: str) -> int:
-    text = if_match.strip().removeprefix("W/").strip('"')
-    if not text.isdigit():
-        raise Invalid(
-            "if_match", 'If-Match is an ETag, such as "3".', 'If-Match 应为 ETag,例如 "3"。', field="If-Match"
-        )
-    return int(text)
 
 
 def _address(request: Request) -> str:

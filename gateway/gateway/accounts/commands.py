@@ -176,7 +176,7 @@ class Identity:
         if account.person is None:
             return await self.tokens.issue(account, {"role": account.role})
         standing = await self._standing(account.person)
-        if standing is None:
+        if standing is None or not standing.get("role"):
             raise Forbidden(
                 "not_on_roster",
                 "You are not on the sales organisation's roster today: ask your administrator.",

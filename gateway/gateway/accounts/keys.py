@@ -37,7 +37,8 @@ class SigningKeys:
         self._kept = database["keys"]
         self._published_for = published_for
         self._keys: list[dict[str, Any]] = []
-        self._loaded = float("-inf")
+        self.loaded = float("-inf")
+        """When the keys were read (monotonic)."""
 
     async def prepare(self) -> None:
         """Make the first key where there is none; two gateways that do so at once publish both."""
@@ -52,7 +53,12 @@ class SigningKeys:
             {**key, "private": serialization.load_pem_private_key(key["pem"].encode(), None)}
             for key in sorted(kept, key=lambda key: (key["made_at"], key["_id"]), reverse=True)
         ]
-        self._loaded = time.monotonic()
+        self.loaded = time.monotonic()
+
+    async def fresh(self) -> None:
+        """Read them again where another gateway may have changed them."""
+        if time.monotonic() - self.loaded > RELOAD_AFTER or not self._signing():
+            await self.load()
 
     async def rotate(self, *, withdraw: bool = False) -> str:
         """A new signing key; its id. With `withdraw` the ones before, and their tokens, count no more at once."""
@@ -73,8 +79,7 @@ class SigningKeys:
         return kid
 
     async def sign(self, claims: dict[str, Any]) -> str:
-        if time.monotonic() - self._loaded > RELOAD_AFTER or not self._signing():
-            await self.load()
+        await self.fresh()
         key = self._signing()[0]
         return jwt.encode(claims, key["private"], ALGORITHM, headers={"kid": key["_id"]})
 

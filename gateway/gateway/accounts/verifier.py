@@ -19,12 +19,17 @@ LOOK_AGAIN_AFTER = 2.0
 class OwnVerifier(Verifier):
     def __init__(self, keys: SigningKeys, accounts: Accounts, issuer: str, audience: str) -> None:
         super().__init__("", issuer, audience, refresh_interval=1.0)
+        self._taken = float("-inf")
         self._signing = keys
         self._accounts = accounts
         self._disabled: frozenset[str] = frozenset()
         self._looked = float("-inf")
 
     async def verify(self, token: str) -> Caller:
+        if self._taken != self._signing.loaded:  # a rotation counts here at once
+            with suppress(ValueError):  # no key yet
+                self._take(self._signing.key_set())
+                self._taken = self._signing.loaded
         caller = await super().verify(token)
         if time.monotonic() - self._looked > LOOK_AGAIN_AFTER:
             self._looked = time.monotonic()
