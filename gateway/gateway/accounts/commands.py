@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -93,7 +94,7 @@ class Identity:
             )
         await self.throttle.succeeded(found.login, address)
         _check_password(new, found.login, "new_password")
-        changed = found.model_copy(update={"password_changed_at": clock.now()})
+        changed = found.model_copy(update={"password_changed_at": _kept_now()})
         await self.accounts.put(changed, read=found.version, password=await self.passwords.hash(new))
         await self.sessions.end_all(account, "password_changed")
 
@@ -112,7 +113,7 @@ class Identity:
         login = normal_login(login)
         _check_password(password, login, "password")
         _check_who(person, role)
-        now = clock.now()
+        now = _kept_now()
         account = Account(
             id=id or new_id(),
             login=login,
@@ -151,7 +152,7 @@ class Identity:
             if password is not None:
                 _check_password(password, before.login, "password")
                 kept = await self.passwords.hash(password)
-                after = after.model_copy(update={"password_changed_at": clock.now()})
+                after = after.model_copy(update={"password_changed_at": _kept_now()})
             stored = await self.accounts.put(after, read=read, password=kept)
         if kept or after.disabled or (after.person, after.role) != (before.person, before.role):
             await self.sessions.end_all(id, "account_changed")
@@ -195,6 +196,12 @@ class Identity:
             and found[0].model_dump(include=same) == wanted.model_dump(include=same)
             and await self.passwords.match(found[1], password)
         )
+
+
+def _kept_now() -> datetime:
+    """Now, to the millisecond: MongoDB keeps no more, and an answer must say what is kept."""
+    now = clock.now()
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def _check_password(password: str, login: str, field: str) -> None:

@@ -198,6 +198,8 @@ class Door:
 
 def _template(scope: Scope) -> str:
     """The address with its parameters' names, such as /api/v1/orders/{order_id}; FastAPI tells only the last part."""
+    if "template" in scope:  # said by whoever answers without a router
+        return scope["template"]
     if "route" not in scope:
         return "unknown"
     names = {str(value): f"{{{name}}}" for name, value in scope.get("path_params", {}).items()}
