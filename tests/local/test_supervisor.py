@@ -26,6 +26,9 @@ from salesbeat.status import status
 from salesbeat.up import down, up
 
 SCRIPT = Path(__file__).with_name("suite_of_scripts.py")
+# The supervisor is meant to outlive the `up` that started it.
+pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+
 LONGEST = 30.0
 PORTS = 4
 

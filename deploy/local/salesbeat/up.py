@@ -84,7 +84,7 @@ def _start(settings: LocalSettings, command: Sequence[str]) -> subprocess.Popen[
         BROKER: settings.broker,
     }
     with (settings.logs / "supervisor.log").open("ab") as output:
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603 - our own command line
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
