@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from salesbeat.session import Session
 
 
+WIDE = 300
+
+
 class App(typer.Typer):
     """Ends with the sentence of a refusal instead of a traceback."""
 
@@ -325,7 +328,9 @@ def _signed_in(url: str | None, login: str | None, work: Callable[[Session], Any
 def _console() -> Console:
     from rich.console import Console
 
-    return Console(highlight=False)
+    console = Console(highlight=False)
+    # What is no terminal has no width: a pipe gets whole lines.
+    return console if console.is_terminal else Console(highlight=False, width=WIDE)
 
 
 if __name__ == "__main__":

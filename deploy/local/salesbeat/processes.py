@@ -17,7 +17,7 @@ from salesbeat.ports import LOOPBACK, answers
 from salesbeat.settings import LocalSettings
 
 SERVERS, SERVICE, DOOR = range(3)
-"""The stages: each starts when the one before is ready, and stops before it."""
+"""The stages: the servers are ready before anything else starts; each stage stops before the one before it."""
 
 
 async def _nothing() -> None:

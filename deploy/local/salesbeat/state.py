@@ -33,7 +33,7 @@ class ProcessState:
     name: str
     port: int
     stage: int
-    """Processes of a stage start when the stage before is ready, and stop before it stops."""
+    """The last stage is stopped first."""
     condition: Condition = "waiting"
     pid: int | None = None
     born: float | None = None

@@ -52,10 +52,9 @@ def status(settings: LocalSettings, console: Console, *, as_json: bool) -> int:
 def table(now: SuiteState) -> Table:
     """The processes and how they are."""
     made = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("process", "pid", "port", "state", "uptime", "restarts", "memory", "reason"):
-        made.add_column(
-            column, justify="right" if column in ("pid", "port", "uptime", "restarts", "memory") else "left"
-        )
+    for column in ("process", "pid", "port", "state", "uptime", "restarts", "memory"):
+        made.add_column(column, justify="left" if column in ("process", "state") else "right", no_wrap=True)
+    made.add_column("reason", no_wrap=True, overflow="ellipsis", ratio=1)
     for process in now.processes:
         row = _row(process)
         colour = COLOURS.get(process.condition, "dim")

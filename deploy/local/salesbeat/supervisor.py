@@ -1,7 +1,7 @@
 """The background process that `salesbeat up` starts: it keeps the suite running until it is told to stop.
 
-It starts the processes stage by stage, asks each how it is, starts a crashed one again after a pause, writes all of it
-into the state file, cuts the logs, and stops everything in reverse order on SIGTERM.
+It starts the servers and, when they are ready, the rest; it asks each process how it is, starts a crashed one again
+after a pause, writes all of it into the state file, cuts the logs, and stops everything in reverse order on SIGTERM.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from salesbeat.broker import Broker, choose, create_topics
 from salesbeat.credentials import read_or_make
 from salesbeat.kafka_apache import NotHere
 from salesbeat.ports import taken_by
-from salesbeat.processes import Process, environment_of, ports, suite
+from salesbeat.processes import DOOR, SERVERS, SERVICE, Process, environment_of, ports, suite
 from salesbeat.refusals import Refused
 from salesbeat.settings import BASE_PORT, KAFKA_BOOTSTRAP, STATE, LocalSettings
 from salesbeat.state import Condition, ProcessState, SuiteState
@@ -89,17 +89,14 @@ class Supervisor:
         self.write()
         self._changed.set()
 
-    async def stages_before(self, stage: int) -> bool:
-        """Wait until everything of the earlier stages is ready; False when the suite is stopped meanwhile."""
+    async def ready(self, *stages: int) -> bool:
+        """Wait until everything of these stages is ready; False when the suite is stopped meanwhile."""
         while not self.stopping.is_set():
-            if all(kept.state.condition == "ready" for kept in self._kept if kept.process.stage < stage):
+            if all(kept.state.condition == "ready" for kept in self._kept if kept.process.stage in stages):
                 return True
             self._changed.clear()
             await _first(self._changed, self.stopping)
         return False
-
-    async def everything(self) -> bool:
-        return await self.stages_before(sys.maxsize)
 
     async def _cut_logs(self) -> None:
         while True:
@@ -123,7 +120,8 @@ class _Kept:
     async def keep(self) -> None:
         stopping = self._supervisor.stopping
         pause = FIRST_PAUSE
-        if not await self._supervisor.stages_before(self.process.stage):
+        # A service that is not well keeps neither the others nor the gateway from starting.
+        if self.process.stage != SERVERS and not await self._supervisor.ready(SERVERS):
             self._supervisor.note(self.state, "stopped", None)
             return
         while not stopping.is_set():
@@ -214,7 +212,7 @@ class _Kept:
 
     async def _refill(self) -> None:
         """Have every service publish its state again: what was on the way when the broker stopped is lost."""
-        if not await self._supervisor.everything():
+        if not await self._supervisor.ready(SERVERS, SERVICE, DOOR):
             return
         resync = await asyncio.create_subprocess_exec(
             sys.executable,
