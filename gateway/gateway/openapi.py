@@ -36,7 +36,7 @@ ERRORS = {
 }
 ABOUT = (
     "The sales process of a field-sales organisation: customers, orders, targets and daily, weekly and monthly "
-    "progress. Errors are application/problem+json with a stable `code`; Accept-Language (en, zh-CN) chooses the "
+    "progress. Errors are application/problem+json with a stable code; Accept-Language (en, zh-CN) chooses the "
     "texts. POST takes an Idempotency-Key; a repeated one answers the first result."
 )
 
@@ -58,7 +58,7 @@ class MergedOpenApi:
         document = merge({"gateway": self._own, **{name: answer for name, answer in found.items() if answer}})
         if silent:
             document["info"]["description"] += (
-                f"\n\n**Incomplete:** {', '.join(silent)} did not answer: its paths are not listed. Reload later."
+                f"\n\n**Incomplete:** {', '.join(silent)} did not answer, so not every path is listed. Reload later."
             )
         else:
             self._kept = document, time.monotonic() + FRESH_FOR
