@@ -54,6 +54,12 @@ def test_a_log_is_cut_while_its_writer_goes_on(tmp_path: Path) -> None:
     }
 
 
+def test_without_settings_it_is_port_8700() -> None:
+    settings = LocalSettings.load({})
+    assert settings.url == "http://127.0.0.1:8700"
+    assert settings.state == Path.cwd() / ".salesbeat"
+
+
 @pytest.mark.parametrize("base", ["x", "0", "65500", "-1"])
 def test_a_wrong_base_port_is_said(base: str) -> None:
     with pytest.raises(Refused, match="SALESBEAT_BASE_PORT"):

@@ -96,11 +96,11 @@ async def test_a_token_about_to_end_is_renewed_before(gateway: Gateway) -> None:
 
 async def test_a_wrong_password_is_said(gateway: Gateway) -> None:
     async with Session(gateway.url, "admin", "wrong") as session:
-        with pytest.raises(Refused, match="admin cannot sign in at .*: Wrong login or password"):
+        with pytest.raises(Refused, match=r"admin cannot sign in at .*: Wrong login or password"):
             await months(session)
 
 
 async def test_a_gateway_that_is_away_is_said() -> None:
     async with Session(f"http://127.0.0.1:{free_port()}", "admin", "right") as session:
-        with pytest.raises(Refused, match="does not answer .* `salesbeat up`"):
+        with pytest.raises(Refused, match=r"does not answer .* `salesbeat up`"):
             await months(session)

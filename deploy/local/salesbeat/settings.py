@@ -22,6 +22,8 @@ BROKER = "SALESBEAT_BROKER"
 MONGODB_URI = "SALESBEAT_MONGODB_URI"
 KAFKA_BOOTSTRAP = "SALESBEAT_KAFKA_BOOTSTRAP"
 
+DEFAULT_BASE = 8700
+
 BROKERS = ("auto", "apache", "embedded")
 
 OFFSETS = {
@@ -43,7 +45,7 @@ HIGHEST_BASE = 65_535 - max(OFFSETS.values())
 
 @dataclass(frozen=True, slots=True)
 class LocalSettings:
-    base_port: int = 8700
+    base_port: int = DEFAULT_BASE
     state: Path = Path(".salesbeat")
     broker: Wish = "auto"
     mongodb_uri: str | None = None
@@ -54,7 +56,7 @@ class LocalSettings:
     @classmethod
     def load(cls, environment: Mapping[str, str] = os.environ) -> LocalSettings:
         """The settings of this command, from the environment. Raises Refused with which and why."""
-        base = environment.get(BASE_PORT, "") or str(cls.base_port)
+        base = environment.get(BASE_PORT, "") or str(DEFAULT_BASE)
         if not base.isdecimal() or not 1 <= int(base) <= HIGHEST_BASE:
             raise Refused(f"The setting {BASE_PORT} is {base!r}: it must be a port from 1 to {HIGHEST_BASE}.")
         wish = environment.get(BROKER, "") or "auto"
