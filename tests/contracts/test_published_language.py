@@ -128,6 +128,7 @@ def test_every_sample_is_an_event_of_its_type(path: Path) -> None:
     assert event.subject == event.partitionkey == document["data"]["id"]
 
 
+@pytest.mark.xfail(strict=True, reason="the customers and orders services do not speak yet")
 def test_every_event_type_that_is_said_has_a_sample() -> None:
     told = {path.parent.name for path in samples()}
     # Restatements are said by the chassis alone: tests/chassis holds their form.

@@ -181,7 +181,7 @@ def import_(
     login: Login = None,
 ) -> None:
     """Import somebody's CSV files through the API."""
-    from salesbeat.importing import command
+    from salesbeat.importing import command  # pyright: ignore[reportAttributeAccessIssue]
 
     options = {"dry_run": dry_run, "errors": errors, "mended": mended, "in_flight": in_flight}
     raise typer.Exit(_signed_in(url, login, lambda session: command.run(mapping, folder, **options, session=session)))
@@ -190,7 +190,7 @@ def import_(
 @app.command()
 def demo(url: Url = None, login: Login = None) -> None:
     """Fill the suite with a made-up company and some months of its life."""
-    from salesbeat import demo as module
+    from salesbeat import demo as module  # pyright: ignore[reportAttributeAccessIssue]
 
     _signed_in(url, login, module.run)
 

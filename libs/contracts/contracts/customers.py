@@ -66,13 +66,14 @@ class Ownership(Dated):
 
 
 class Activation(Published):
-    """The first confirmed order, which made a prospect an active customer (C-02).
+    """What made a prospect an active customer: the first confirmed order, or a decision by hand (C-02).
 
-    Of several it is the one with the smallest (business_date, order), so that the order in which
+    Of several orders it is the one with the smallest (business_date, order), so that the order in which
     their events arrive does not matter.
     """
 
-    order: str
+    order: str | None = None
+    """None where it was made active by hand."""
     business_date: date
     developed_by: str
     """Who held the customer on that date and is credited."""
@@ -103,6 +104,8 @@ class Customer(Published):
     activation: Activation | None = None
     status_reason: str | None = None
     """Why it became lost, dormant or active by hand."""
+    not_duplicate_of: list[str] = []
+    """Other customers of the same name or telephone number that somebody has declared to be different."""
     registered_at: AwareDatetime
     imported: Imported | None = None
 

@@ -159,7 +159,8 @@ class _Planner:
                 if not self.values.holds(filters, row, table) or not self.values.holds(section.where, row, table):
                     self.skipped.append((kind, row))
                     continue
-                if isinstance(section, Contacts) and section.key is None:
+                if section.key is None:
+                    assert isinstance(section, Contacts)  # noqa: S101 the mapping's model asks all others for a key
                     customer = self.values.text(section.customer, row, table)
                     key = f"{customer} / {self.values.text(section.name, row, table)}"
                 else:
@@ -174,7 +175,8 @@ class _Planner:
                 continue
             if first is not None:
                 problems.append(
-                    f"the key `{key}` was used by {first.place()}: mend one, or say `distinct: true` if they are the same"
+                    f"the key `{key}` was used by {first.place()}: "
+                    "mend one, or say `distinct: true` if they are the same"
                 )
             record = Record(kind, key, derived_id(self.namespace, f"{kind}:{key}"), [row])
             record.problems = [*row.trouble, *problems]
@@ -198,12 +200,14 @@ class _Planner:
         }
         body = describe[type(section)](section, reader)
         path = f"/api/v1/{record.kind}"
-        skip = None
+        skip: Callable[[Body], bool] | None = None
         if record.within is not None:
             path = f"/api/v1/customers/{record.within.id}/contacts"
 
-            def skip(customer: Body, contact: str = record.id) -> bool:
+            def already_there(customer: Body, contact: str = record.id) -> bool:
                 return any(there["id"] == contact for there in customer.get("contacts", []))
+
+            skip = already_there
 
         source = f"{self.mapping.name}:{record.kind}:{record.key}"
         record.requests.insert(0, Request(path, {"id": record.id, **body, "import_source": source}, skip))
@@ -238,7 +242,8 @@ class _Planner:
             others = first.setdefault(name, [])
             if others and isinstance(section, Customers) and section.same_name == "refuse":
                 record.problems.append(
-                    f"has the name of {others[0].place()}: mend one, or say `same_name: allow` if they are two customers"
+                    f"has the name of {others[0].place()}: "
+                    "mend one, or say `same_name: allow` if they are two customers"
                 )
                 continue
             if others:
@@ -262,7 +267,8 @@ class _Planner:
 
     def lines_of(self, lines: Lines, order: Record) -> list[Row]:
         """The rows that hold an order's lines, from the lines' own file."""
-        assert lines.source is not None and lines.order is not None  # noqa: S101 the mapping's model holds both together
+        assert lines.source is not None  # noqa: S101 the mapping's model holds both together
+        assert lines.order is not None  # noqa: S101 the same
         if id(lines) not in self._lines:
             index: dict[str, list[Row]] = {}
             table = self.tables[lines.source]
@@ -385,18 +391,22 @@ def _office(section: Offices, reader: _Reader) -> Body:
         region=region and region.id,
         timezone=zone,
         workdays=section.workdays,
-        holidays=[_day(text, section.holidays, reader) for text in reader.texts("holidays", section.holidays)] or None,
+        holidays=_days(section.holidays, reader) or None,
         opened_on=_iso(reader.date("opened_on", section.opened_on)),
     )
 
 
-def _day(text: str, value: Value | None, reader: _Reader) -> str:
-    """A day of a list of holidays, written in ISO or as the file writes dates."""
-    try:
-        return reader.values.day(text, value, reader.table).isoformat()
-    except Refused as refusal:
-        reader.problem(f"holidays: {refusal}")
-        return text
+def _days(value: Value | None, reader: _Reader) -> list[str]:
+    """A list of holidays, each written in ISO or as the file writes dates."""
+    if value is None:
+        return []
+    days = []
+    for text in reader.texts("holidays", value):
+        try:
+            days.append(reader.values.day(text, value, reader.table).isoformat())
+        except Refused as refusal:
+            reader.problem(f"holidays: {refusal}")
+    return days
 
 
 def _code(value: Value | None, reader: _Reader) -> str | None:

@@ -77,7 +77,7 @@ class Values:
         return self.day(found, value, table) + timedelta(days=value.plus_days)
 
     def instant(self, value: Value, row: Row, table: Rows, zone: str | None) -> datetime | None:
-        """An aware instant. A date alone is that day at the mapping's `time`, in the value's zone or else the given one."""
+        """An aware instant. A date alone is that day at the mapping's `time`, in the value's zone or the given one."""
         found = self.text(value, row, table)
         if not found:
             return None

@@ -86,7 +86,7 @@ def at_cost(
 
     The cost stays unknown where the product has none in the order's currency.
     """
-    kept = [line for line in former]
+    kept = list(former)
     found: list[OrderLine] = []
     for line in lines:
         same = next((old for old in kept if agreed_alike(old, line)), None)

@@ -33,8 +33,8 @@ from contracts.orders import (
     Step,
     Verification,
 )
-from orders.order import lines as arithmetic
 from contracts.refusals import NotPossible, WrongState
+from orders.order import lines as arithmetic
 
 Outcome = tuple[Order, Happened]
 

@@ -9,8 +9,8 @@ from typing import Any
 from contracts.envelope import Happened
 from contracts.money import Money
 from contracts.orders import Product, ProductEvent
-from orders.order.lines import LARGEST
 from contracts.refusals import NotPossible
+from orders.order.lines import LARGEST
 
 
 def register(product: Product, at: datetime, day: date) -> tuple[Product, Happened]:

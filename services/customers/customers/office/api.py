@@ -1,0 +1,103 @@
+"""The HTTP door of offices."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic import Field
+
+from chassis.entries import Entry, Id, NewEntry, Text, imported, on_behalf, record_id
+from chassis.identity import CallerDep
+from chassis.paging import Paging, sorted_by
+from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page
+from contracts.staff import Office, RegionOfOffice
+from customers import rights
+from customers.doors import Change, Code, RecordId, repositories, said, when
+from customers.office import commands, queries
+
+router = APIRouter(tags=["organisation"])
+
+Days = Annotated[list[date], Field(max_length=1000)]
+Weekdays = Annotated[list[int], Field(max_length=7)]
+
+
+class NewOffice(NewEntry):
+    code: Code
+    name: Text
+    region: Id
+    timezone: Text = "Asia/Shanghai"
+    workdays: Weekdays = [1, 2, 3, 4, 5]
+    holidays: Days = []
+    extra_workdays: Days = []
+    opened_on: date | None = None
+
+
+class OfficeChange(Change):
+    name: Text | None = None
+    workdays: Weekdays | None = None
+    holidays: Days | None = None
+    extra_workdays: Days | None = None
+    opened_on: date | None = None
+    closed_on: date | None = None
+
+    @classmethod
+    def needed(cls) -> frozenset[str]:
+        return frozenset({"name", "workdays", "holidays", "extra_workdays"})
+
+
+class Move(Entry):
+    region: Id
+    valid_from: date
+
+
+@router.post("/offices", status_code=201, summary="Register an office")
+async def register(request: Request, caller: CallerDep, command: CommandDep, body: NewOffice) -> Response:
+    """`code` opens its number series; `timezone` (IANA) decides its business dates."""
+    rights.may_organise(caller)
+    at, _ = when(body)
+    office = Office(
+        id=record_id(body, command, "offices"),
+        code=body.code,
+        name=body.name,
+        regions=[RegionOfOffice(valid_from=body.opened_on or at.date(), region=body.region)],
+        timezone=body.timezone,
+        workdays=sorted(body.workdays),
+        holidays=sorted(set(body.holidays)),
+        extra_workdays=sorted(set(body.extra_workdays)),
+        opened_on=body.opened_on,
+        imported=imported(caller, body),
+    )
+    stored = await commands.register(repositories(request), on_behalf(command, body), office, at)
+    return answer(stored, 201, f"/api/v1/offices/{office.id}")
+
+
+@router.patch("/offices/{office_id}", summary="Change an office's name or calendar")
+async def update(
+    request: Request, caller: CallerDep, command: VersionedCommandDep, office_id: RecordId, body: OfficeChange
+) -> Response:
+    rights.may_organise(caller)
+    at, _ = when(body)
+    return answer(await commands.update(repositories(request), command, office_id, said(body), at))
+
+
+@router.post("/offices/{office_id}/region", summary="Move an office into another region")
+async def move(request: Request, caller: CallerDep, command: CommandDep, office_id: RecordId, body: Move) -> Response:
+    """From `valid_from` on; results of earlier days stay with the region of those days."""
+    rights.may_organise(caller)
+    at, _ = when(body)
+    return answer(await commands.move(repositories(request), command, office_id, body.region, body.valid_from, at))
+
+
+@router.get("/offices/{office_id}", summary="One office")
+async def one(request: Request, caller: CallerDep, office_id: RecordId) -> Response:
+    return answer(await queries.one(repositories(request), office_id))
+
+
+@router.get("/offices", summary="Offices")
+async def page(
+    request: Request, caller: CallerDep, paging: Annotated[Paging, sorted_by("code", "name", "id")]
+) -> Response:
+    return answer_page(await queries.page(repositories(request), paging))

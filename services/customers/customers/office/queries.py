@@ -1,0 +1,17 @@
+"""Offices, readable by everybody who is signed in."""
+
+from __future__ import annotations
+
+from chassis.aggregate import Stored
+from chassis.paging import Page, Paging
+from contracts.staff import Office
+from customers.repositories import ORGANISATION, Repositories
+
+
+async def one(repositories: Repositories, office_id: str) -> Stored[Office]:
+    """Raises NotFound."""
+    return await repositories.offices.get(office_id, ORGANISATION)
+
+
+async def page(repositories: Repositories, paging: Paging) -> Page[Stored[Office]]:
+    return await repositories.offices.page(ORGANISATION, None, paging)

@@ -1,0 +1,1 @@
+"""The people of the sales organisation, their postings and reporting line."""

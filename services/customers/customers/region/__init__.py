@@ -1,0 +1,1 @@
+"""Sales regions 区域."""

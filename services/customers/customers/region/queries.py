@@ -1,0 +1,17 @@
+"""Regions, readable by everybody who is signed in."""
+
+from __future__ import annotations
+
+from chassis.aggregate import Stored
+from chassis.paging import Page, Paging
+from contracts.staff import Region
+from customers.repositories import ORGANISATION, Repositories
+
+
+async def one(repositories: Repositories, region_id: str) -> Stored[Region]:
+    """Raises NotFound."""
+    return await repositories.regions.get(region_id, ORGANISATION)
+
+
+async def page(repositories: Repositories, paging: Paging) -> Page[Stored[Region]]:
+    return await repositories.regions.page(ORGANISATION, None, paging)

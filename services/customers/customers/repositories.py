@@ -1,0 +1,102 @@
+"""Everything that this service keeps, and its indexes."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from chassis.aggregate import Repository
+from chassis.mongo import Database
+from chassis.problems import Invalid, NotFound
+from chassis.scope import everything
+from contracts.customers import Customer
+from contracts.staff import Office, Person, Region
+from contracts.topics import CUSTOMERS, OFFICES, PEOPLE, REGIONS
+from customers.customer.identity import claims, likenesses
+
+ORGANISATION = everything("the organisation's own structure belongs to nobody in particular")
+
+
+class Repositories:
+    """Regions, offices, people and customer files."""
+
+    def __init__(self, database: Database) -> None:
+        self.regions = Repository(database, "regions", REGIONS, Region)
+        self.offices = Repository(database, "offices", OFFICES, Office)
+        self.people = Repository(database, "people", PEOPLE, Person, keys=_person_keys)
+        self.customers = Repository(database, "customers", CUSTOMERS, Customer, keys=_customer_keys)
+
+    @property
+    def all(self) -> tuple[Repository[Any], ...]:
+        """In the order in which they need each other."""
+        return (self.regions, self.offices, self.people, self.customers)
+
+    async def prepare(self) -> None:
+        """Make the indexes; harmless to repeat."""
+        await self.regions.prepare({"keys": [("code", 1)], "unique": True})
+        await self.offices.prepare({"keys": [("code", 1)], "unique": True})
+        await self.people.prepare({"keys": [("keys.office", 1), ("name", 1), ("_id", 1)]})
+        await self.customers.prepare(
+            {"keys": [("keys.claims", 1)], "unique": True},
+            {"keys": [("keys.likenesses", 1)]},
+            *({"keys": [(field, 1), ("name", 1), ("_id", 1)]} for field in ("owner", "office", "region")),
+        )
+
+    async def region(self, region_id: str, field: str = "region") -> Region:
+        """Raises Invalid (unknown_region) naming the field."""
+        try:
+            return (await self.regions.get(region_id, ORGANISATION)).state
+        except NotFound:
+            raise Invalid("unknown_region", "There is no such region.", "没有此区域。", field=field) from None
+
+    async def office(self, office_id: str, field: str = "office") -> Office:
+        """Raises Invalid (unknown_office) naming the field."""
+        try:
+            return (await self.offices.get(office_id, ORGANISATION)).state
+        except NotFound:
+            raise Invalid("unknown_office", "There is no such office.", "没有此办事处。", field=field) from None
+
+    async def person(self, person_id: str, field: str) -> Person:
+        """Raises Invalid (unknown_person) naming the field."""
+        try:
+            return (await self.people.get(person_id, ORGANISATION)).state
+        except NotFound:
+            raise unknown_person(field) from None
+
+    async def posted(self, person_id: str, day: date, field: str = "owner") -> tuple[Person, Office]:
+        """A person who works in an office on that day, and the office. Raises Invalid (unknown_person, no_office)."""
+        person = await self.person(person_id, field)
+        posting = person.posting_on(day)
+        if posting is None:
+            raise Invalid(
+                "unknown_person",
+                f"{person.name} is not on the roster on {day}.",
+                f"{person.name} 在 {day} 不在职。",
+                field=field,
+            )
+        if posting.office is None:
+            raise Invalid(
+                "no_office",
+                f"{person.name} works in no office on {day}: choose somebody of an office.",
+                f"{person.name} 在 {day} 不属于任何办事处:请选择办事处人员。",
+                field=field,
+            )
+        return person, await self.office(posting.office, field)
+
+
+def unknown_person(field: str) -> Invalid:
+    return Invalid("unknown_person", "There is no such person.", "没有此人员。", field=field)
+
+
+def _person_keys(person: Person) -> dict[str, Any]:
+    """Where somebody works by their last posting: what lists and rights go by."""
+    last = person.postings[-1]
+    return {"office": last.office, "region": last.region, "role": last.role, "name": person.name.casefold()}
+
+
+def _customer_keys(customer: Customer) -> dict[str, Any]:
+    return {
+        "claims": claims(customer),
+        "likenesses": likenesses(customer.name, customer.phone, customer.tax_id),
+        "name": customer.name.casefold(),
+    }
