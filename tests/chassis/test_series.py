@@ -16,10 +16,10 @@ class Records:
     """Stands for the collection whose records carry the numbers."""
 
     def __init__(self) -> None:
-        self.numbers: dict[str, int] = {}
+        self.numbers: set[int] = set()
 
-    async def exists(self, record: str) -> bool:
-        return record in self.numbers
+    async def exists(self, series: str, number: int) -> bool:
+        return number in self.numbers
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ async def test_an_abandoned_number_goes_to_the_next_taker(
     series: Series, records: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await series.take("s", "kept") == 1
-    records.numbers["kept"] = 1
+    records.numbers.add(1)
     assert await series.take("s", "crashed") == 2
     later = clock.now() + ABANDONED_AFTER + timedelta(seconds=1)
     monkeypatch.setattr(clock, "now", lambda: later)
@@ -63,6 +63,29 @@ async def test_an_abandoned_number_goes_to_the_next_taker(
 
 async def test_a_settled_reservation_is_closed(series: Series, records: Records) -> None:
     number = await series.take("s", "a")
-    records.numbers["a"] = number
-    await series.written("s", "a")
+    records.numbers.add(number)
+    await series.written("s", "a", number)
     assert await series.take("s", "b") == number + 1
+
+
+async def test_a_repetition_that_comes_late_finds_the_number_of_the_written_record(series: Series) -> None:
+    number = await series.take("s", "a")
+    await series.written("s", "a", number)
+    assert await series.take("s", "a") == number
+    assert await series.take("s", "b") == number + 1
+
+
+async def test_a_number_reserved_twice_for_one_record_is_lost_to_nobody(
+    series: Series, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = await series.take("s", "a")
+    records.numbers.add(number)
+    await series.written("s", "a", number)
+    monkeypatch.setattr("chassis.series.REMEMBERED", 1)
+    other = await series.take("s", "b")
+    records.numbers.add(other)
+    await series.written("s", "b", other)
+    surplus = await series.take("s", "a")
+    later = clock.now() + ABANDONED_AFTER + timedelta(seconds=1)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    assert await series.take("s", "c") == surplus

@@ -12,16 +12,16 @@ go on the bus. `keys` are private fields derived from the state, for indexes and
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 import orjson
 
 from chassis import clock, ids
-from chassis.mongo import ASCENDING, Collection, Database, Document, DuplicateKey, duplicate_field
+from chassis.mongo import ASCENDING, Collection, Database, Document, DuplicateKey
 from chassis.paging import Page, Paging
 from chassis.problems import Conflict, NotFound, Stale
 from chassis.scope import Scope
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from chassis.consumer import Received
 
 S = TypeVar("S", bound=Published)
+Decision: TypeAlias = tuple[S, Happened | None]
+"""The state after a command, and what has happened; None where nothing has."""
 
 SHARDS = 16
 """Into how many shares the relay divides the aggregates of a collection."""
@@ -192,9 +194,20 @@ class Repository(Generic[S]):
         return paging.page(documents, self._stored)
 
     async def repeated(self, aggregate_id: str, command: Command) -> Stored[S] | None:
-        """The aggregate if this very command has created it before: ask before rules that would refuse it now."""
+        """The aggregate if this very command has created it before: ask before rules that would refuse it now.
+
+        None where there is none with that id. Raises Conflict (id_taken) if another command made it.
+        """
         document = await self.collection.find_one({"_id": aggregate_id}, {"outbox": 0})
-        return self._stored(document) if document and _created_by(document, command) else None
+        if document is None:
+            return None
+        if not _created_by(document, command):
+            raise Conflict(
+                "id_taken",
+                f"The id {aggregate_id} belongs to another record: leave it out or choose a new one.",
+                f"编号 {aggregate_id} 已属于另一条记录:请去掉它或换一个新的。",
+            )
+        return self._stored(document)
 
     async def create(self, state: S, happened: Happened, command: Command) -> Stored[S]:
         """Insert a new aggregate with its first event.
@@ -217,19 +230,11 @@ class Repository(Generic[S]):
         }
         try:
             await self.collection.insert_one(document)
-        except DuplicateKey as error:
-            if duplicate_field(error) != "_id":
-                # A repetition trips over its own numbers and names before its id.
-                if (stored := await self.repeated(aggregate_id, command)) is not None:
-                    return stored
-                raise
-            if (stored := await self.repeated(aggregate_id, command)) is None:
-                raise Conflict(
-                    "id_taken",
-                    f"The id {aggregate_id} belongs to another record: leave it out or choose a new one.",
-                    f"编号 {aggregate_id} 已属于另一条记录:请去掉它或换一个新的。",
-                ) from None
-            return stored
+        except DuplicateKey:
+            # A repetition trips over its own numbers and names as well as over its id.
+            if (stored := await self.repeated(aggregate_id, command)) is not None:
+                return stored
+            raise
         self.on_save()
         return Stored(state, 1)
 
@@ -237,10 +242,12 @@ class Repository(Generic[S]):
         self,
         aggregate_id: str,
         scope: Scope,
-        decide: Callable[[S], tuple[S, Happened | None]],
+        decide: Callable[[S], Decision[S] | Awaitable[Decision[S]]],
         command: Command,
     ) -> Stored[S]:
-        """Load within the scope, decide, save. `decide` is pure: a lost race calls it again with the newer state.
+        """Load within the scope, decide, save. `decide` writes nothing: a lost race calls it again with the newer state.
+
+        It is a plain function, or a coroutine where the decision needs something else that belongs to that state.
 
         A key that was handled before answers the aggregate as it stands; `decide` without an event writes
         nothing. Raises NotFound, Stale (the caller's version is not the current one), Conflict (a key used
@@ -253,7 +260,8 @@ class Repository(Generic[S]):
                 return stored
             if command.expected is not None and command.expected != stored.version:
                 raise Stale(stored.version)
-            state, happened = decide(stored.state)
+            decision = decide(stored.state)
+            state, happened = await decision if isinstance(decision, Awaitable) else decision
             if happened is None:
                 return stored
             if await self._save(stored, state, happened, command):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
 from chassis import clock, ids
 from chassis.aggregate import Command
 from chassis.identity import Caller
-from chassis.problems import Forbidden
+from chassis.problems import Forbidden, Invalid
 from contracts.envelope import Imported
 
 IMPORT = "import"
@@ -47,6 +47,29 @@ class NewEntry(Entry):
         if value is not None and not ids.is_id(value):
             raise ValueError("An id is a UUID in lower case, such as 0192f3a0-5b7c-7def-8123-456789abcdef.")
         return value
+
+
+class Change(Entry):
+    """Base of a PATCH: only the fields that are sent change, and those that a record must have cannot be emptied."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _kept(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None and info.field_name in cls.needed():
+            raise ValueError("This cannot be emptied: leave it out to keep it.")
+        return value
+
+    @classmethod
+    def needed(cls) -> frozenset[str]:
+        """The fields that cannot be emptied."""
+        return frozenset()
+
+    def said(self) -> dict[str, Any]:
+        """The fields that are to change. Raises Invalid when there is none."""
+        changes = {name: getattr(self, name) for name in self.model_fields_set if name not in Entry.model_fields}
+        if not changes:
+            raise Invalid("nothing_said", "Name at least one field to change.", "请至少给出一个要修改的字段。")
+        return changes
 
 
 def record_id(body: NewEntry, command: Command, kind: str) -> str:

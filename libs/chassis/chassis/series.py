@@ -2,7 +2,8 @@
 
 A number is reserved for an id before the record is written, and stays reserved until the record is seen.
 A reservation whose record never came goes to the next taker, so no number is lost; the record's own
-unique index on its number refuses the loser if the first one was only slow.
+unique index on its number refuses the loser if the first one was only slow. Check every rule before you take
+a number: one that is refused afterwards waits for its next taker.
 """
 
 from __future__ import annotations
@@ -12,19 +13,22 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from chassis import clock
-from chassis.mongo import Collection, Database, DuplicateKey, ReturnDocument
+from chassis.mongo import Collection, Database, DuplicateKey, ReturnDocument, relaxed
 
 ABANDONED_AFTER = timedelta(seconds=60)
 """A record is written within a request's deadline after its number was reserved, or never."""
+REMEMBERED = 100
+"""So many ids keep their number in mind after they were written: a repetition that comes at the same moment, and has
+not seen the record yet, must not take another one."""
 
 
 class Series:
-    """Number series in a collection of their own: `{_id: series, last, open: [{number, id, since}]}`.
+    """Number series in a collection of their own: `{_id: series, last, open: [{number, id, since}], done: [...]}`.
 
-    exists: tells whether the record with that id has been written.
+    exists: tells whether a record with that number of that series has been written.
     """
 
-    def __init__(self, database: Database, exists: Callable[[str], Awaitable[bool]]) -> None:
+    def __init__(self, database: Database, exists: Callable[[str, int], Awaitable[bool]]) -> None:
         self._series: Collection = database["series"]
         self._exists = exists
 
@@ -34,9 +38,10 @@ class Series:
             document = await self._series.find_one({"_id": series})
             if document is None:
                 with contextlib.suppress(DuplicateKey):  # another taker began it
-                    await self._series.insert_one({"_id": series, "last": 0, "open": []})
+                    await self._series.insert_one({"_id": series, "last": 0, "open": [], "done": []})
                 continue
-            mine = next((entry for entry in document["open"] if entry["id"] == for_id), None)
+            known = [*document["open"], *document["done"]]
+            mine = next((entry for entry in known if entry["id"] == for_id), None)
             if mine is not None:
                 return mine["number"]
             before = clock.now() - ABANDONED_AFTER
@@ -46,7 +51,7 @@ class Series:
                     if number is not None:
                         return number
             taken = await self._series.find_one_and_update(
-                {"_id": series, "open.id": {"$ne": for_id}},
+                {"_id": series, "open.id": {"$ne": for_id}, "done.id": {"$ne": for_id}},
                 [
                     {
                         "$set": {
@@ -65,17 +70,23 @@ class Series:
             if taken is not None:
                 return taken["last"]
 
-    async def written(self, series: str, for_id: str) -> None:
-        """The record stands: its reservation is done with."""
-        await self._series.update_one({"_id": series}, {"$pull": {"open": {"id": for_id}}})
+    async def written(self, series: str, for_id: str, number: int) -> None:
+        """The record stands with that number: its reservation is done with."""
+        done = {"number": number, "id": for_id}
+        # Lost, it is found out by the next taker that sees it lying open.
+        await relaxed(self._series).update_one(
+            {"_id": series, "open": {"$elemMatch": done}},
+            {"$pull": {"open": done}, "$push": {"done": {"$each": [done], "$slice": -REMEMBERED}}},
+        )
 
     async def _settle(self, series: str, entry: dict[str, object], for_id: str) -> int | None:
         """Close an old reservation whose record came, or take over its number; None if somebody else did."""
-        if await self._exists(str(entry["id"])):
-            await self.written(series, str(entry["id"]))
+        number = int(str(entry["number"]))
+        if await self._exists(series, number):
+            await self.written(series, str(entry["id"]), number)
             return None
         result = await self._series.update_one(
             {"_id": series, "open": {"$elemMatch": {"number": entry["number"], "id": entry["id"]}}},
             {"$set": {"open.$.id": for_id, "open.$.since": clock.now()}},
         )
-        return int(str(entry["number"])) if result.modified_count else None
+        return number if result.modified_count else None

@@ -54,6 +54,7 @@ __all__ = [
     "http_app",
     "main",
     "resync_router",
+    "shown",
     "worker_app",
 ]
 
@@ -125,10 +126,15 @@ def shown(stored: Stored[Any]) -> dict[str, Any]:
     return {**stored.state.model_dump(mode="json"), "version": stored.version}
 
 
-def answer(stored: Stored[Any], status: int = 200, location: str | None = None) -> Response:
+def answer(
+    stored: Stored[Any],
+    status: int = 200,
+    location: str | None = None,
+    show: Callable[[Stored[Any]], Mapping[str, Any]] = shown,
+) -> Response:
     """An aggregate with its ETag; validated at the door in, not again at the door out."""
     headers = {"ETag": stored.etag, **({"Location": location} if location else {})}
-    return Response(orjson.dumps(shown(stored)), status, headers, "application/json")
+    return Response(orjson.dumps(show(stored)), status, headers, "application/json")
 
 
 def answer_page(page: Page[Stored[Any]], show: Callable[[Stored[Any]], Mapping[str, Any]] = shown) -> Response:
