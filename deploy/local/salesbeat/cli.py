@@ -175,16 +175,31 @@ def import_(
     folder: Annotated[Path, typer.Argument(help="The folder with the CSV files.", exists=True, file_okay=False)],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, change nothing.")] = False,
     errors: Annotated[Path | None, typer.Option(help="Where refused rows are written, to be mended.")] = None,
-    mended: Annotated[Path | None, typer.Option(help="A mended error file: only its rows are read.")] = None,
+    verdicts: Annotated[Path | None, typer.Option(help="Where what became of each row is written.")] = None,
+    mended: Annotated[
+        Path | None, typer.Option(help="A mended error file: only its rows are sent.", exists=True, dir_okay=False)
+    ] = None,
     in_flight: Annotated[int, typer.Option(min=1, max=64, help="Requests under way at once.")] = 16,
     url: Url = None,
     login: Login = None,
 ) -> None:
     """Import somebody's CSV files through the API."""
-    from salesbeat.importing import command  # pyright: ignore[reportAttributeAccessIssue]
+    from salesbeat.importing import command
 
-    options = {"dry_run": dry_run, "errors": errors, "mended": mended, "in_flight": in_flight}
-    raise typer.Exit(_signed_in(url, login, lambda session: command.run(mapping, folder, **options, session=session)))
+    async def work(session: Session | None) -> int:
+        return await command.run(
+            mapping,
+            folder,
+            dry_run=dry_run,
+            errors=errors,
+            verdicts=verdicts,
+            mended=mended,
+            in_flight=in_flight,
+            session=session,
+        )
+
+    # A dry run needs no suite.
+    raise typer.Exit(asyncio.run(work(None)) if dry_run else _signed_in(url, login, work))
 
 
 @app.command()

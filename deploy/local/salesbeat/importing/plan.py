@@ -132,6 +132,8 @@ class _Planner:
         self.sections: dict[str, Section] = {}
         self._indexes: dict[tuple[str, str], dict[str, list[Record]]] = {}
         self._lines: dict[int, dict[str, list[Row]]] = {}
+        self._left_out: set[str] = set()
+        """Keys of orders that a filter leaves out."""
 
     def plan(self) -> Plan:
         for kind in KINDS:
@@ -142,6 +144,9 @@ class _Planner:
                 if not record.problems:
                     self._describe(record)
             self._check(kind)
+        for section in self.mapping.orders:
+            if section.lines.source is not None:
+                self._strays(section.lines)
         records = {kind: list(self.records[kind].values()) for kind in KINDS}
         for record in self.refused:
             records[record.kind].append(record)
@@ -158,6 +163,8 @@ class _Planner:
             try:
                 if not self.values.holds(filters, row, table) or not self.values.holds(section.where, row, table):
                     self.skipped.append((kind, row))
+                    if isinstance(section, Orders) and section.lines.source is not None:
+                        self._left_out.add(self.values.text(section.key, row, table))
                     continue
                 if section.key is None:
                     assert isinstance(section, Contacts)  # noqa: S101 the mapping's model asks all others for a key
@@ -222,7 +229,7 @@ class _Planner:
             for record, need in found:
                 if not record.problems:
                     record.problems.append(
-                        f"needs {_SINGULAR[need.kind]} `{need.key}`, which is refused ({need.place()})"
+                        f"needs {SINGULAR[need.kind]} `{need.key}`, which is refused ({need.place()})"
                     )
             waiting = [record for record in waiting if not record.problems]
         plan = Plan(self.mapping, {kind: waiting}, [])
@@ -257,7 +264,7 @@ class _Planner:
             return Record(kind, text, derived_id(self.namespace, f"{kind}:{text}"), [])
         if by in (None, "key"):
             if (found := self.records[kind].get(text)) is None:
-                raise Refused(f"there is no {_SINGULAR[kind]} with the key `{text}`")
+                raise Refused(f"there is no {SINGULAR[kind]} with the key `{text}`")
             return found
         fits = self._index(kind, by).get(_same(text), [])
         if len(fits) != 1:
@@ -267,6 +274,9 @@ class _Planner:
 
     def lines_of(self, lines: Lines, order: Record) -> list[Row]:
         """The rows that hold an order's lines, from the lines' own file."""
+        return self._by_order(lines).get(order.key, [])
+
+    def _by_order(self, lines: Lines) -> dict[str, list[Row]]:
         assert lines.source is not None  # noqa: S101 the mapping's model holds both together
         assert lines.order is not None  # noqa: S101 the same
         if id(lines) not in self._lines:
@@ -274,10 +284,31 @@ class _Planner:
             table = self.tables[lines.source]
             filters = self.mapping.files[lines.source].where
             for row in table.rows:
-                if self.values.holds(filters, row, table) and self.values.holds(lines.where, row, table):
-                    index.setdefault(self.values.text(lines.order, row, table), []).append(row)
+                try:
+                    if self.values.holds(filters, row, table) and self.values.holds(lines.where, row, table):
+                        index.setdefault(self.values.text(lines.order, row, table), []).append(row)
+                    else:
+                        self.skipped.append(("orders", row))
+                except Refused as refusal:
+                    self._refuse_line(row, "", f"order: {refusal}")
             self._lines[id(lines)] = index
-        return self._lines[id(lines)].get(order.key, [])
+        return self._lines[id(lines)]
+
+    def _strays(self, lines: Lines) -> None:
+        """Lines of orders that there are not, or that the filters leave out."""
+        for key, rows in self._by_order(lines).items():
+            if key in self.records["orders"]:
+                continue
+            for row in rows:
+                if key in self._left_out:
+                    self.skipped.append(("orders", row))
+                else:
+                    self._refuse_line(row, key, f"there is no order with the key `{key}`" if key else "order: is empty")
+
+    def _refuse_line(self, row: Row, key: str, problem: str) -> None:
+        record = Record("orders", key, derived_id(self.namespace, f"order lines:{row.file}:{row.number}"), [row])
+        record.problems.append(problem)
+        self.refused.append(record)
 
     def _index(self, kind: str, by: str) -> dict[str, list[Record]]:
         if (kind, by) not in self._indexes:
@@ -362,7 +393,7 @@ class _Reader:
         return self.values.format(value, self.table) if value is not None else self.table.format
 
 
-_SINGULAR = {
+SINGULAR = {
     "regions": "region",
     "offices": "office",
     "people": "person",
@@ -616,7 +647,11 @@ def _steps(section: Orders, reader: _Reader, received: datetime, owner: Record |
 
     def take(name: str, step: OrderStep | None, more: Callable[[Any], Body] = lambda step: {}) -> None:
         nonlocal before
-        if step is None or not reader.values.holds(step.when, reader.row, reader.table):
+        try:
+            if step is None or not reader.values.holds(step.when, reader.row, reader.table):
+                return
+        except Refused as refusal:
+            reader.problem(f"{name}.when: {refusal}")
             return
         at = reader.instant(f"{name}.on", step.on)
         if at is None:

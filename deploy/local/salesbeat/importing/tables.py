@@ -123,6 +123,7 @@ def _table(
         if (cells := mended.get((row.file, row.number))) is not None:
             row.cells = {column: cells.get(column, "") for column in columns}
             row.mended = True
+            row.trouble.clear()
     return _finish(name, table, columns, rows, style)
 
 
@@ -200,6 +201,11 @@ def _file(path: Path, table: Table, defaults: Defaults) -> tuple[list[str], list
                 row.trouble.append(
                     f"has {len(cells)} cells where the header has {len(columns)}: put quotes around a cell "
                     "that contains the delimiter"
+                    + (
+                        f" (beyond the last column: {', '.join(cells[len(columns) :])})"
+                        if cells[len(columns) :]
+                        else ""
+                    )
                 )
                 for column in columns[len(cells) :]:
                     row.cells[column] = ""

@@ -1,0 +1,208 @@
+"""`salesbeat import`: reads and plans everything, sends it, and says what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from salesbeat.importing import mapping as mappings
+from salesbeat.importing import plan as plans
+from salesbeat.importing import tables
+from salesbeat.importing.mapping import KINDS
+from salesbeat.importing.marked import Mistake
+from salesbeat.importing.plan import Plan, Record
+from salesbeat.importing.send import Sender, Stopped
+from salesbeat.importing.verdicts import Became, Verdict, Verdicts, read_mended
+from salesbeat.refusals import Refused
+from salesbeat.session import Session
+
+SHOWN = 10
+"""Refused records whose reasons are printed; the error file has all."""
+LINE_EVERY = 5.0
+"""Seconds between two lines about one kind, where there is no terminal."""
+
+
+async def run(
+    mapping: Path,
+    folder: Path,
+    *,
+    dry_run: bool = False,
+    errors: Path | None = None,
+    verdicts: Path | None = None,
+    mended: Path | None = None,
+    in_flight: int = 16,
+    session: Session | None,
+    console: Console | None = None,
+) -> int:
+    """Import; answers the exit status: 0, or 1 where something was refused.
+
+    errors: where refused rows go; verdicts: where a verdict per row goes. session: None for a dry run.
+    Raises Refused, for a mapping with mistakes with a sentence for each.
+    """
+    console = console or _console()
+    plan = read(mapping, folder, mended)
+    chosen = {kind: [record for record in plan.records[kind] if mended is None or record.mended] for kind in KINDS}
+    made = Verdicts(left_out=plan.skipped if mended is None else [one for one in plan.skipped if one[1].mended])
+    for kind in KINDS:
+        for record in chosen[kind]:
+            if record.problems:
+                made.add(record, Verdict(Became.REFUSED, "; ".join(record.problems)))
+    stopped: BaseException | None = None
+    if dry_run:
+        for record in _good(chosen):
+            made.add(record, Verdict(Became.GOOD))
+    else:
+        assert session is not None  # noqa: S101 - only a dry run does without
+        try:
+            await _send(plan, chosen, made, session, in_flight, console)
+        except (Stopped, asyncio.CancelledError) as reason:
+            stopped = reason
+        reached = {id(record) for record, _ in made.of_records}
+        for record in _good(chosen):
+            if id(record) not in reached:
+                made.add(record, Verdict(Became.NOT_REACHED))
+    _report(made, console, errors or Path(f"{plan.mapping.name}-errors.csv"), dry_run=dry_run)
+    if verdicts is not None:
+        made.write(verdicts)
+        console.print(f"A verdict for each row: {escape(str(verdicts))}", soft_wrap=True)
+    if stopped is not None:
+        raise stopped
+    return 1 if made.refused() else 0
+
+
+def read(mapping: Path, folder: Path, mended: Path | None = None) -> Plan:
+    """The plan of an import. Raises Refused with a sentence for each mistake."""
+    replaced = read_mended(mended) if mended is not None else {}
+    try:
+        read_mapping = mappings.read(mapping)
+        read_tables = tables.read(read_mapping, folder, mapping.name, replaced)
+        plan = plans.build(read_mapping, read_tables, mapping.name)
+    except Mistake as mistake:
+        raise Refused("\n".join(mistake.sentences)) from None
+    there = {(row.file, row.number) for rows in read_tables.values() for row in rows.rows if row.mended}
+    if missing := sorted(set(replaced) - there):
+        file, line = missing[0]
+        raise Refused(f"{mended} names line {line} of `{file}`, but the folder has no such row for this mapping.")
+    return plan
+
+
+def _good(chosen: dict[str, list[Record]]) -> Iterator[Record]:
+    return (record for kind in KINDS for record in chosen[kind] if not record.problems)
+
+
+async def _send(
+    plan: Plan, chosen: dict[str, list[Record]], made: Verdicts, session: Session, in_flight: int, console: Console
+) -> None:
+    with showing(console) as progress:
+
+        def done(record: Record, verdict: Verdict) -> None:
+            made.add(record, verdict)
+            progress.step(record.kind)
+
+        sender = Sender(session.client, in_flight=in_flight, done=done)
+        await sender.begin()
+        for kind in KINDS:
+            wanted = {record.id for record in chosen[kind] if not record.problems}
+            if not wanted:
+                continue
+            progress.begin(kind, len(wanted))
+            for layer in plan.layers(kind):
+                await sender.send([record for record in layer if record.id in wanted])
+            progress.end(kind)
+
+
+class Showing:
+    """How far each kind is: a bar on a terminal, elsewhere a line now and then."""
+
+    def __init__(self, console: Console, bars: Progress | None) -> None:
+        self._console = console
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+        self._done: Counter[str] = Counter()
+        self._totals: dict[str, int] = {}
+        self._said = 0.0
+
+    def begin(self, kind: str, total: int) -> None:
+        self._totals[kind] = total
+        self._said = time.monotonic()
+        if self._bars is not None:
+            self._tasks[kind] = self._bars.add_task(kind, total=total)
+
+    def step(self, kind: str) -> None:
+        self._done[kind] += 1
+        if self._bars is not None:
+            self._bars.advance(self._tasks[kind])
+        elif time.monotonic() - self._said >= LINE_EVERY:
+            self._line(kind)
+
+    def end(self, kind: str) -> None:
+        if self._bars is None:
+            self._line(kind)
+
+    def _line(self, kind: str) -> None:
+        self._said = time.monotonic()
+        self._console.print(f"{kind:10} {self._done[kind]:,} of {self._totals[kind]:,}", soft_wrap=True)
+
+
+@contextmanager
+def showing(console: Console) -> Iterator[Showing]:
+    if not console.is_terminal:
+        yield Showing(console, None)
+        return
+    columns = (TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bars:
+        yield Showing(console, bars)
+
+
+def _report(made: Verdicts, console: Console, errors: Path, *, dry_run: bool) -> None:
+    console.print(summary(made))
+    refused = made.refused()
+    for record, reason in refused[:SHOWN]:
+        console.print(
+            f"{escape(record.place())}: {record.kind} `{escape(record.key)}`: {escape(reason)}", soft_wrap=True
+        )
+    if len(refused) > SHOWN:
+        console.print(f"… and {len(refused) - SHOWN} more.")
+    kept = [(record, verdict.reason) for record, verdict in made.of_records if verdict.became is Became.KEPT]
+    for record, reason in kept[:SHOWN]:
+        console.print(
+            f"{escape(record.place())}: {record.kind} `{escape(record.key)}` {escape(reason)}", soft_wrap=True
+        )
+    if len(kept) > SHOWN:
+        console.print(f"… and {len(kept) - SHOWN} more differ: --verdicts FILE lists all.")
+    if count := made.write_errors(errors):
+        rows = "row is" if count == 1 else "rows are"
+        console.print(
+            f"{count} refused {rows} in {escape(str(errors))}: mend them there and give the same command again "
+            f"with --mended {escape(str(errors))}",
+            soft_wrap=True,
+        )
+    if dry_run:
+        console.print("Nothing was sent: this was a dry run.")
+
+
+def summary(made: Verdicts, kinds: Sequence[str] = KINDS) -> Table:
+    """What became of the records of each kind."""
+    counted = {kind: counts for kind in kinds if (counts := made.counts(kind))}
+    columns = [became for became in Became if any(counts[became] for counts in counted.values())]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    for became in columns:
+        table.add_column(became.value, justify="right")
+    for kind, counts in counted.items():
+        table.add_row(kind, *(f"{counts[became]:,}" if counts[became] else "" for became in columns))
+    return table
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=300)
