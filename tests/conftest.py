@@ -34,6 +34,14 @@ def scratch() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder for the state of a suite, or of whatever else writes files."""
+    made = Path(tempfile.mkdtemp(prefix="salesbeat-test-"))
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
 def running(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The process, until the fixture that starts it ends."""
     with log.open("wb") as output:

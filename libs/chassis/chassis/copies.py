@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from chassis.mongo import BulkWriteError, Collection, Database, UpdateOne
 from contracts.envelope import Published
@@ -12,6 +14,12 @@ if TYPE_CHECKING:
     from chassis.consumer import Received
 
 S = TypeVar("S", bound=Published)
+T = TypeVar("T")
+
+PATIENCE: Final = 1.0
+"""Seconds to wait for a copy that lags behind its owner."""
+BETWEEN: Final = 0.05
+"""Seconds between two looks."""
 
 
 class Copies(Generic[S]):
@@ -57,3 +65,12 @@ def _replace(event: Received, state: Published) -> UpdateOne:
         {"$set": {**fields, "version": event.version}},
         upsert=True,
     )
+
+
+async def awaited(look: Callable[[], Awaitable[T | None]]) -> T | None:
+    """What `look` finds, given a second to come: an event is usually here within 50 ms."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        if (found := await look()) is not None or time.monotonic() >= until:
+            return found
+        await asyncio.sleep(BETWEEN)

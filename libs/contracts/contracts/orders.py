@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, Field
 
 from contracts.envelope import Imported, Published
 from contracts.money import Money
+from contracts.steps import Step
 
 Quantity = Annotated[Decimal, Field(gt=0, max_digits=15, decimal_places=3)]
 
@@ -68,14 +69,6 @@ class Credit(Published):
     person: str
     office: str
     region: str
-
-
-class Step(Published):
-    """One step of the order's life: when it happened, for which day it counts, who did it."""
-
-    at: AwareDatetime
-    business_date: date
-    by: str
 
 
 class Verification(Step):
@@ -140,6 +133,8 @@ class Order(Published):
     received_by: str
     channel: str | None = None
     external_ref: str | None = None
+    visit: str | None = None
+    """The visit in which it was won, where the salesperson says so (domain.md A4, deal rate)."""
     requested_date: date | None = None
     note: str | None = None
     lines: list[OrderLine]

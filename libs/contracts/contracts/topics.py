@@ -8,11 +8,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from contracts.complaints import Complaint, ComplaintEvent
 from contracts.customers import Customer, CustomerEvent
 from contracts.envelope import Published
 from contracts.orders import Order, OrderEvent, Product, ProductEvent
 from contracts.reporting import Target, TargetEvent
 from contracts.staff import Office, OfficeEvent, Person, PersonEvent, Region, RegionEvent
+from contracts.visits import (
+    Absence,
+    AbsenceEvent,
+    Call,
+    CallEvent,
+    DailyReport,
+    FieldComplaint,
+    FieldComplaintEvent,
+    FormDuty,
+    FormDutyEvent,
+    MarketReport,
+    MarketReportEvent,
+    Meeting,
+    MeetingEvent,
+    PlanEvent,
+    ReportEvent,
+    Task,
+    TaskEvent,
+    Visit,
+    VisitEvent,
+    VisitPlan,
+    VisitPolicy,
+    VisitPolicyEvent,
+)
 
 FOREVER = -1
 
@@ -50,8 +75,36 @@ TARGETS = Topic("sales.target.v1", "reporting", Target, TargetEvent, partitions=
 # Six divide evenly among 1, 2, 3 or 6 replicas of a worker.
 CUSTOMERS = Topic("sales.customer.v1", "customers", Customer, CustomerEvent, partitions=6)
 ORDERS = Topic("sales.order.v1", "orders", Order, OrderEvent, partitions=6)
+VISIT_PLANS = Topic("sales.visit_plan.v1", "visits", VisitPlan, PlanEvent, partitions=6)
+VISITS = Topic("sales.visit.v1", "visits", Visit, VisitEvent, partitions=6)
+CALLS = Topic("sales.call.v1", "visits", Call, CallEvent, partitions=6)
+DAILY_REPORTS = Topic("sales.daily_report.v1", "visits", DailyReport, ReportEvent, partitions=6)
+FORM_DUTIES = Topic("sales.form_duty.v1", "visits", FormDuty, FormDutyEvent, partitions=6)
+# Some a day for each office: two replicas share them.
+FIELD_COMPLAINTS = Topic("sales.field_complaint.v1", "visits", FieldComplaint, FieldComplaintEvent, partitions=2)
+MARKET_REPORTS = Topic("sales.market_report.v1", "visits", MarketReport, MarketReportEvent, partitions=2)
+MEETINGS = Topic("sales.meeting.v1", "visits", Meeting, MeetingEvent, partitions=2)
+TASKS = Topic("sales.task.v1", "visits", Task, TaskEvent, partitions=2)
+ABSENCES = Topic("sales.absence.v1", "visits", Absence, AbsenceEvent, partitions=2)
+VISIT_POLICIES = Topic("sales.visit_policy.v1", "visits", VisitPolicy, VisitPolicyEvent, partitions=1)
+# Its service is still to come; visits listens to it already.
+COMPLAINTS = Topic("sales.complaint.v1", "complaints", Complaint, ComplaintEvent, partitions=2)
 
-TOPICS = (REGIONS, OFFICES, PEOPLE, CUSTOMERS, PRODUCTS, ORDERS, TARGETS)
+OF_VISITS = (
+    VISIT_PLANS,
+    VISITS,
+    CALLS,
+    DAILY_REPORTS,
+    FORM_DUTIES,
+    FIELD_COMPLAINTS,
+    MARKET_REPORTS,
+    MEETINGS,
+    TASKS,
+    ABSENCES,
+    VISIT_POLICIES,
+)
+
+TOPICS = (REGIONS, OFFICES, PEOPLE, CUSTOMERS, PRODUCTS, ORDERS, TARGETS, *OF_VISITS, COMPLAINTS)
 
 SERVICES = ("customers", "orders", "reporting")
 

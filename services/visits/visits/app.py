@@ -1,0 +1,25 @@
+"""The api process of visits."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, FastAPI
+
+from chassis.service import Store, http_app, resync_router
+from visits.repositories import Repositories
+from visits.settings import Settings
+
+ROUTERS: tuple[APIRouter, ...] = ()
+
+
+def app(settings: Settings) -> FastAPI:
+    """The field work over HTTP."""
+    store = Store("visits", settings)
+    repositories = Repositories(store.database)
+    return http_app(
+        "visits",
+        settings,
+        routers=[*ROUTERS, resync_router("visits", repositories.all)],
+        store=store,
+        prepare=repositories.prepare,
+        state={"repositories": repositories},
+    )
