@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
+from chassis import clock
 from chassis.aggregate import Command, Repository, Stored
+from chassis.entries import IMPORT, Entry, any_past, import_right_needed
 from chassis.identity import Caller
+from chassis.money import LARGEST, decimals
 from chassis.mongo import DuplicateKey, duplicate_field
 from chassis.problems import Conflict, Forbidden, Invalid, NotFound
 from chassis.scope import within
+from contracts.backdating import business_date, instant
 from contracts.envelope import Happened, Imported
 from contracts.money import Money
 from contracts.reporting import Target
@@ -21,12 +25,18 @@ SETTERS = frozenset({"office_head", "regional_supervisor", "top_manager", "admin
 
 def may_set(caller: Caller) -> None:
     """Raises Forbidden for those who are given targets and do not set them."""
-    if caller.role not in SETTERS and not caller.may("import"):
+    if caller.role not in SETTERS and not caller.may(IMPORT):
         raise Forbidden(
             "may_not_set_targets",
             "Targets are set by office heads, regional supervisors and top managers.",
             "目标由办事处主任、区域主管或高层主管设定。",
         )
+
+
+def may_speak_for(caller: Caller, body: Entry) -> None:
+    """Raises Forbidden for an entry in somebody else's name that is no import: who sets a target answers for it."""
+    if body.on_behalf_of not in (None, caller.person) and not caller.may(IMPORT):
+        raise import_right_needed("on_behalf_of")
 
 
 async def publish(
@@ -39,32 +49,33 @@ async def publish(
     person_id: str,
     month: str,
     amount: Money,
-    occurred_at: datetime,
+    occurred_at: datetime | None,
     imported: Imported | None = None,
 ) -> Stored[Target]:
     """A new target for somebody within the caller's scope.
 
-    Raises Forbidden, Invalid (unknown_person, not_measurable), Conflict (target_exists).
+    Raises Forbidden, Invalid (unknown_person, no_office, no_currency, amount_out_of_range), Conflict (target_exists),
+    NotPossible (not_measurable, too_far_back, in_the_future).
     """
     may_set(caller)
     if (stored := await targets.repeated(target_id, command)) is not None:
         return stored
+    _payable(amount)
     person, office, region = await _place(organisation, person_id, month)
-    if not caller.may("import") and not within(caller).allows(person.id, office.id, region):
+    if not caller.may(IMPORT) and not within(caller).allows(person.id, office.id, region):
         raise unknown_person(person_id, month)
-    try:
-        target, happened = model.publish(
-            target_id=target_id,
-            person=person,
-            office=office,
-            region=region,
-            month=month,
-            amount=amount,
-            occurred_at=occurred_at,
-            imported=imported,
-        )
-    except model.NotPossible as error:
-        raise Invalid(error.code, error.en, error.zh, field="amount") from None
+    at, day = _when(caller, office, occurred_at)
+    target, happened = model.publish(
+        target_id=target_id,
+        person=person,
+        office=office,
+        region=region,
+        month=month,
+        amount=amount,
+        at=at,
+        day=day,
+        imported=imported,
+    )
     try:
         return await targets.create(target, happened, command)
     except DuplicateKey as error:
@@ -88,22 +99,53 @@ async def revise(
     *,
     target_id: str,
     amount: Money,
-    occurred_at: datetime,
+    occurred_at: datetime | None,
+    imported: Imported | None = None,
 ) -> Stored[Target]:
-    """Another amount. Raises Forbidden, NotFound, Invalid (other_currency, not_measurable), Stale."""
+    """Another amount.
+
+    Raises Forbidden, NotFound, Stale, Invalid (amount_out_of_range), NotPossible (other_currency, not_measurable,
+    too_far_back, in_the_future).
+    """
     may_set(caller)
     scope = within(caller)
     office = await organisation.offices.get((await targets.get(target_id, scope)).state.office)
     if office is None:  # it was known when the target was published
         raise NotFound()
+    _payable(amount)
+    at, day = _when(caller, office, occurred_at)
 
     def decide(target: Target) -> tuple[Target, Happened | None]:
-        return model.revise(target, office=office, amount=amount, occurred_at=occurred_at)
+        return model.revise(target, office=office, amount=amount, at=at, day=day, imported=imported)
 
+    return await targets.change(target_id, scope, decide, command)
+
+
+def _when(caller: Caller, office: Office, occurred_at: datetime | None) -> tuple[datetime, date]:
+    """When it was set, and the office's day of that. Raises NotPossible."""
+    now = clock.now()
+    at = instant(occurred_at, now)
+    return at, business_date(office, at, now, any_past=any_past(caller))
+
+
+def _payable(amount: Money) -> None:
+    """Raises Invalid for a code that is no currency, or more than a reader of JSON can hold."""
     try:
-        return await targets.change(target_id, scope, decide, command)
-    except model.NotPossible as error:
-        raise Invalid(error.code, error.en, error.zh, field="amount") from None
+        decimals(amount.currency)
+    except ValueError:
+        raise Invalid(
+            "no_currency",
+            f"{amount.currency} is no currency: use a code of ISO 4217 such as CNY.",
+            f"{amount.currency} 不是有效币种:请使用 ISO 4217 代码,例如 CNY。",
+            field="amount.currency",
+        ) from None
+    if amount.minor > LARGEST:
+        raise Invalid(
+            "amount_out_of_range",
+            f"A target is at most {LARGEST} minor units.",
+            f"目标金额最多为 {LARGEST}(最小货币单位)。",
+            field="amount.minor",
+        )
 
 
 async def _place(organisation: Organisation, person_id: str, month: str) -> tuple[Person, Office, str]:

@@ -8,18 +8,9 @@ from datetime import date, datetime
 
 from contracts.envelope import Happened, Imported
 from contracts.money import Money
+from contracts.refusals import NotPossible
 from contracts.reporting import Target, TargetEvent
 from contracts.staff import Office, Person, Posting
-
-
-class NotPossible(ValueError):
-    """A target that the rules refuse. `code` is stable, the texts say what to do."""
-
-    def __init__(self, code: str, en: str, zh: str) -> None:
-        super().__init__(en)
-        self.code = code
-        self.en = en
-        self.zh = zh
 
 
 def days_of(month: str) -> list[date]:
@@ -55,12 +46,14 @@ def publish(
     region: str,
     month: str,
     amount: Money,
-    occurred_at: datetime,
+    at: datetime,
+    day: date,
     imported: Imported | None = None,
 ) -> tuple[Target, Happened]:
     """A new target, stamped with where the person works in that month and the office's working days.
 
-    Raises NotPossible when the amount is not a positive one (a target must be measurable, L31).
+    at, day: when it was set, and for which day that counts. Raises NotPossible when the amount is not a positive
+    one (a target must be measurable, L31).
     """
     _measurable(amount)
     target = Target(
@@ -74,13 +67,15 @@ def publish(
         workdays=workdays_of(office, month),
         imported=imported,
     )
-    return target, Happened(TargetEvent.PUBLISHED, occurred_at, office.business_date(occurred_at))
+    return target, Happened(TargetEvent.PUBLISHED, at, day)
 
 
-def revise(target: Target, *, office: Office, amount: Money, occurred_at: datetime) -> tuple[Target, Happened | None]:
+def revise(
+    target: Target, *, office: Office, amount: Money, at: datetime, day: date, imported: Imported | None = None
+) -> tuple[Target, Happened | None]:
     """Another amount in the same currency, spread by the office's calendar as it is now.
 
-    Nothing happens when nothing changes. Raises NotPossible for another currency or an amount that is not positive.
+    Nothing happens when neither changes. Raises NotPossible for another currency or an amount that is not positive.
     """
     _measurable(amount)
     if amount.currency != target.amount.currency:
@@ -88,13 +83,14 @@ def revise(target: Target, *, office: Office, amount: Money, occurred_at: dateti
             "other_currency",
             f"This target is in {target.amount.currency}: publish another one for {amount.currency}.",
             f"此目标以 {target.amount.currency} 计:请为 {amount.currency} 另行发布目标。",
+            field="amount",
         )
     revised = target.model_copy(update={"amount": amount, "workdays": workdays_of(office, target.month)})
     if revised == target:
         return target, None
-    return revised, Happened(TargetEvent.REVISED, occurred_at, office.business_date(occurred_at))
+    return revised.model_copy(update={"imported": imported or target.imported}), Happened(TargetEvent.REVISED, at, day)
 
 
 def _measurable(amount: Money) -> None:
     if amount.minor <= 0:
-        raise NotPossible("not_measurable", "A target is an amount above zero.", "目标金额必须大于零。")
+        raise NotPossible("not_measurable", "A target is an amount above zero.", "目标金额必须大于零。", field="amount")
