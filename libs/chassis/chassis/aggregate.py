@@ -245,7 +245,7 @@ class Repository(Generic[S]):
         decide: Callable[[S], Decision[S] | Awaitable[Decision[S]]],
         command: Command,
     ) -> Stored[S]:
-        """Load within the scope, decide, save. `decide` writes nothing: a lost race calls it again with the newer state.
+        """Load within the scope, decide, save. `decide` writes nothing: a lost race calls it again on the newer state.
 
         It is a plain function, or a coroutine where the decision needs something else that belongs to that state.
 

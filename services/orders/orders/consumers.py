@@ -1,0 +1,31 @@
+"""The bus door: what this service must know of offices, people and customers, kept as copies."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from chassis.consumer import Received
+from contracts.topics import CUSTOMERS, OFFICES, PEOPLE
+from orders.known import Known
+
+TOPICS = (OFFICES.name, PEOPLE.name, CUSTOMERS.name)
+
+
+class Learner:
+    """Handles a batch; the consumer commits its offsets when this returns. The same batch again changes nothing."""
+
+    def __init__(self, known: Known) -> None:
+        self._copies = {
+            OFFICES.name: known.offices,
+            PEOPLE.name: known.people,
+            CUSTOMERS.name: known.customers,
+        }
+
+    async def take(self, events: Sequence[Received]) -> None:
+        by_topic: defaultdict[str, list[Received]] = defaultdict(list)
+        for event in events:
+            by_topic[event.topic].append(event)
+        for topic, copies in self._copies.items():
+            if topic in by_topic:
+                await copies.learn(by_topic[topic])

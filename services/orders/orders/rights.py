@@ -1,0 +1,124 @@
+"""Who may do what in this service (domain.md A1, A3, L44-47, L73-74, O-19).
+
+    step                            who, by role
+    receipt, correction             salesperson, office head, regional supervisor, clerk
+    verification, return            clerk, office head: 内勤 check what the field brings in (L45)
+    confirmation, amendment,        salesperson, office head, regional supervisor: sales agree with
+    cancellation                    the customer (L46)
+    allocation, delivery,           clerk, office head (L47, L74)
+    handover, closure
+
+An administrator and whoever holds the right to import take every step; top managers set goals and take none;
+the owner 经营者 reads results only and no orders. A clerk who enters something for somebody of an office
+served (L223) may take the steps that this person may take.
+Nobody verifies an order that they have received themselves, unless it is an import.
+
+Product costs, and with them the unit costs on an order, are shown to those who lead or keep the books. A
+salesperson sees the margin of own orders (O-19) without the costs; the service desk sees neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chassis.entries import IMPORT, Entry, any_past, import_right_needed
+from chassis.identity import Caller
+from chassis.problems import Forbidden, Invalid
+from chassis.scope import Scope, everything, within
+from contracts.orders import Order
+from contracts.staff import Person
+from orders.known import Known
+
+_FIELD = frozenset({"salesperson", "office_head", "regional_supervisor"})
+_OFFICE = frozenset({"clerk", "office_head"})
+
+STEPS: Mapping[str, frozenset[str]] = {
+    "receipt": _FIELD | _OFFICE,
+    "correction": _FIELD | _OFFICE,
+    "verification": _OFFICE,
+    "return": _OFFICE,
+    "confirmation": _FIELD,
+    "amendment": _FIELD,
+    "cancellation": _FIELD,
+    "allocation": _OFFICE,
+    "delivery": _OFFICE,
+    "handover": _OFFICE,
+    "closure": _OFFICE,
+}
+"""The roles that take each step."""
+
+SUPERVISORS = frozenset({"office_head", "regional_supervisor"})
+"""Roles that may say whose order it is, within their scope."""
+
+_COSTS = frozenset({"top_manager", "administrator", "service", "regional_supervisor", "office_head", "clerk"})
+_MARGINS = _COSTS | {"salesperson"}
+
+
+def may_price(caller: Caller) -> None:
+    """Raises Forbidden for everybody but administrators, importers and top managers."""
+    if caller.role != "top_manager" and not caller.may(IMPORT):
+        raise Forbidden(
+            None,
+            "Only an administrator or a top manager may change products.",
+            "只有管理员或高层主管可以修改产品。",
+        )
+
+
+def may_take(caller: Caller, step: str, speaks_for: Person | None = None) -> None:
+    """Raises Forbidden when neither the caller nor the person they speak for takes that step."""
+    roles = {caller.role} | ({speaks_for.postings[-1].role.value} if speaks_for else set())
+    if not roles & STEPS[step] and not caller.may(IMPORT):
+        who = ", ".join(sorted(STEPS[step]))
+        raise Forbidden(
+            None, f"Your role takes no {step}: it is for {who}.", f"您的角色不能执行 {step}:可执行的角色为 {who}。"
+        )
+
+
+def may_verify(caller: Caller, by: str, order: Order) -> None:
+    """Raises Forbidden for whoever received the order, in person or through somebody."""
+    if not any_past(caller) and order.received_by in {by, caller.person, caller.id}:
+        raise Forbidden(
+            "own_order",
+            "You received this order yourself: ask somebody else to check it.",
+            "该订单由您本人受理:请由他人核实。",
+        )
+
+
+def may_read(caller: Caller) -> None:
+    """Raises Forbidden for the owner, who looks at results only (L208)."""
+    if caller.role == "owner":
+        raise Forbidden(
+            "results_only",
+            "The owner's view shows results, not single orders: see the progress pages.",
+            "经营者视图只看成果,不含订单明细:请查看进度页面。",
+        )
+
+
+def reach(caller: Caller) -> Scope:
+    """Where the caller may write: an import is for anybody, everybody else writes what they see."""
+    return everything("an import is for anybody") if caller.may(IMPORT) else within(caller)
+
+
+def sees_costs(caller: Caller) -> bool:
+    return caller.role in _COSTS
+
+
+def sees_margins(caller: Caller) -> bool:
+    return caller.role in _MARGINS
+
+
+async def speaks_for(known: Known, caller: Caller, body: Entry) -> Person | None:
+    """The person of an office served for whom a clerk enters this; None for an own entry or an import.
+
+    Raises Forbidden for everybody else, without telling whether there is such a person.
+    """
+    if body.on_behalf_of is None or any_past(caller) or body.on_behalf_of == caller.person:
+        return None
+    if caller.role == "clerk":
+        try:
+            person = await known.person(body.on_behalf_of, "on_behalf_of")
+        except Invalid:
+            raise import_right_needed("on_behalf_of") from None
+        if person.postings[-1].office in caller.offices:
+            return person
+    raise import_right_needed("on_behalf_of")
