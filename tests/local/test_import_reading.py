@@ -371,6 +371,16 @@ products:
         ("price: price", "price: {lookup: {from: z, on: {code: x}, take: y}}", 14, "`z` is none of the `files:`"),
         ("price: price", "price: {lookup: {from: q, on: {code: x}, take: code}}", 14, "`x` is no column of `q`"),
         ("price: price", "price: [", 15, "this is not YAML"),
+        ("price: price", "price: {column: price, times: many}", 14, "`many` is no number"),
+        ("price: price", "price: {column: price, by: name}", 14, "refers to no other record"),
+        ("price: price", "where: {price: {above: high}}", 14, "`high` is no number"),
+        ("price: price", "where: {price: {before: 1.2.26}}", 14, "`1.2.26` is no date"),
+        (
+            "price: price",
+            "price: price\ncustomers: {from: p, key: code, name: name, owner: {column: name, by: nam}}",
+            15,
+            "`nam` is nothing to find by: did you mean `name`?",
+        ),
         ("price: price", "where: {size: L}", 14, "`size` is no column"),
     ],
 )

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -62,7 +64,28 @@ def _dates(pattern: str) -> str:
     return pattern
 
 
+def _number(text: str) -> str:
+    try:
+        finite = Decimal(text).is_finite()
+    except InvalidOperation:
+        finite = False
+    if not finite:
+        raise ValueError(f"`{text}` is no number: write one such as 1.5, whatever the files write")
+    return text
+
+
+def _day(text: str) -> str:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"`{text}` is no date: write one such as 2026-03-31, whatever the files write") from None
+    return text
+
+
 Pattern = Annotated[str, AfterValidator(_pattern)]
+Number = Annotated[str, AfterValidator(_number)]
+Day = Annotated[str, AfterValidator(_day)]
+Weekday = Annotated[int, Field(ge=1, le=7)]
 Zone = Annotated[str, AfterValidator(_zone)]
 DateFormat = Annotated[str, AfterValidator(_dates)]
 TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
@@ -124,12 +147,12 @@ class _Condition(Placed):
     not_: Texts | None = Field(default=None, alias="not")
     empty: bool | None = None
     matches: Pattern | None = None
-    at_least: str | None = None
-    at_most: str | None = None
-    above: str | None = None
-    below: str | None = None
-    on_or_after: str | None = None
-    before: str | None = None
+    at_least: Number | None = None
+    at_most: Number | None = None
+    above: Number | None = None
+    below: Number | None = None
+    on_or_after: Day | None = None
+    before: Day | None = None
 
 
 Condition = Annotated[_Condition, BeforeValidator(_condition)]
@@ -161,7 +184,7 @@ class _Value(Format):
     otherwise: Literal["keep", "refuse", "empty"] = "keep"
     default: str | None = None
     plus_days: int = 0
-    times: str | None = None
+    times: Number | None = None
     by: str | None = None
 
     @model_validator(mode="after")
@@ -251,8 +274,9 @@ class Offices(Section):
     name: Value
     region: Value
     timezone: Value | None = None
-    workdays: list[int] | None = None
+    workdays: list[Weekday] | None = None
     holidays: Value | None = None
+    extra_workdays: Value | None = None
     opened_on: Value | None = None
 
 
@@ -442,7 +466,7 @@ def parse(text: str, name: str) -> Mapping:
     except ValidationError as error:
         found = sorted(_sentence(name, tree, one) for one in error.errors())
         raise Mistake([sentence for _, sentence in found]) from None
-    if wrong := list(_dangling(mapping)):
+    if wrong := [*_dangling(mapping), *_unknown_by(mapping)]:
         raise Mistake([f"{name}, line {line}: {sentence}" for line, sentence in wrong])
     return mapping
 
@@ -466,6 +490,45 @@ def _dangling(mapping: Mapping) -> Iterator[tuple[int, str]]:
             for value in values(section):
                 if value.lookup is not None:
                     yield from unknown(value.lookup.source, value.lookup.line)
+
+
+_REFERENCES: dict[str, type[Section]] = {
+    "region": Regions,
+    "office": Offices,
+    "offices_served": Offices,
+    "manager": People,
+    "owner": People,
+    "by": People,
+    "assignee": People,
+    "product": Products,
+    "customer": Customers,
+}
+"""Fields that name another record, and the section that this record is of."""
+
+
+def _unknown_by(mapping: Mapping) -> Iterator[tuple[int, str]]:
+    """References by something that the records of that kind do not have."""
+
+    def check(model: BaseModel) -> Iterator[tuple[int, str]]:
+        for name in type(model).model_fields:
+            found = getattr(model, name)
+            if isinstance(found, _Value) and found.by is not None:
+                target = _REFERENCES.get(name)
+                if target is None:
+                    yield found.line, f"`{name}` refers to no other record: leave out `by`."
+                elif found.by not in (known := _named_by(target)):
+                    yield found.line, f"`{found.by}` is nothing to find by{_meant(found.by, known)}"
+            elif isinstance(found, BaseModel) and not isinstance(found, _Value):
+                yield from check(found)
+
+    for kind in KINDS:
+        for section in mapping.sections(kind):
+            yield from check(section)
+
+
+def _named_by(section: type[Section]) -> list[str]:
+    known = ("key", "code", "name", "number", "email", "phone", "tax_id")
+    return [name for name in known if name in section.model_fields]
 
 
 def values(model: BaseModel) -> Iterator[_Value]:

@@ -422,21 +422,22 @@ def _office(section: Offices, reader: _Reader) -> Body:
         region=region and region.id,
         timezone=zone,
         workdays=section.workdays,
-        holidays=_days(section.holidays, reader) or None,
+        holidays=_days("holidays", section.holidays, reader) or None,
+        extra_workdays=_days("extra_workdays", section.extra_workdays, reader) or None,
         opened_on=_iso(reader.date("opened_on", section.opened_on)),
     )
 
 
-def _days(value: Value | None, reader: _Reader) -> list[str]:
-    """A list of holidays, each written in ISO or as the file writes dates."""
+def _days(name: str, value: Value | None, reader: _Reader) -> list[str]:
+    """A list of days, each written in ISO or as the file writes dates."""
     if value is None:
         return []
     days = []
-    for text in reader.texts("holidays", value):
+    for text in reader.texts(name, value):
         try:
             days.append(reader.values.day(text, value, reader.table).isoformat())
         except Refused as refusal:
-            reader.problem(f"holidays: {refusal}")
+            reader.problem(f"{name}: {refusal}")
     return days
 
 
