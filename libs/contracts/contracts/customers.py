@@ -104,6 +104,8 @@ class Customer(Published):
     activation: Activation | None = None
     status_reason: str | None = None
     """Why it became lost, dormant or active by hand."""
+    idle_since: AwareDatetime | None = None
+    """When it became dormant or lost, while it is; an order that is confirmed later makes it active again."""
     not_duplicate_of: list[str] = []
     """Other customers of the same name or telephone number that somebody has declared to be different."""
     registered_at: AwareDatetime

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from chassis.aggregate import Repository
@@ -13,6 +13,7 @@ from contracts.customers import Customer
 from contracts.staff import Office, Person, Region
 from contracts.topics import CUSTOMERS, OFFICES, PEOPLE, REGIONS
 from customers.customer.identity import claims, likenesses
+from customers.customer.model import pending
 
 ORGANISATION = everything("the organisation's own structure belongs to nobody in particular")
 
@@ -39,6 +40,7 @@ class Repositories:
         await self.customers.prepare(
             {"keys": [("keys.claims", 1)], "unique": True},
             {"keys": [("keys.likenesses", 1)]},
+            {"keys": [("keys.handover", 1)], "sparse": True},
             *({"keys": [(field, 1), ("name", 1), ("_id", 1)]} for field in ("owner", "office", "region")),
         )
 
@@ -83,6 +85,17 @@ class Repositories:
             )
         return person, await self.office(posting.office, field)
 
+    async def posted_at(self, person_id: str, at: datetime, field: str = "owner") -> tuple[Person, Office]:
+        """The same at an instant, which their own office's calendar turns into a day."""
+        person = await self.person(person_id, field)
+        around = (at.date() + timedelta(days=offset) for offset in (0, 1, -1))  # no zone is further from UTC
+        for office_id in dict.fromkeys(p.office for day in around if (p := person.posting_on(day)) and p.office):
+            office = await self.office(office_id, field)
+            posting = person.posting_on(office.business_date(at))
+            if posting is not None and posting.office == office_id:
+                return person, office
+        return await self.posted(person_id, at.date(), field)
+
 
 def unknown_person(field: str) -> Invalid:
     return Invalid("unknown_person", "There is no such person.", "没有此人员。", field=field)
@@ -95,8 +108,10 @@ def _person_keys(person: Person) -> dict[str, Any]:
 
 
 def _customer_keys(customer: Customer) -> dict[str, Any]:
+    coming = pending(customer)
     return {
         "claims": claims(customer),
         "likenesses": likenesses(customer.name, customer.phone, customer.tax_id),
         "name": customer.name.casefold(),
+        **({"handover": coming.valid_from.isoformat()} if coming else {}),
     }

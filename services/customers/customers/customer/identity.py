@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from contracts.customers import Customer
+from contracts.refusals import NotPossible
 
 # Longest first, so that 有限责任公司 is not taken for 公司 alone.
 _LEGAL_FORMS = (
@@ -61,6 +62,17 @@ def phone_key(phone: str | None) -> str | None:
 def tax_key(tax_id: str | None) -> str | None:
     """Its letters and digits, in capitals."""
     return re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", tax_id or "")).upper() or None
+
+
+def check_phone(phone: str | None, field: str = "phone") -> None:
+    """Raises NotPossible (not_a_phone) for a text that holds no telephone number."""
+    if phone is not None and phone_key(phone) is None:
+        raise NotPossible(
+            "not_a_phone",
+            f"{phone} is no telephone number: write one such as 021-5555 1234 or +86 139 0000 0000, or leave it out.",
+            f"{phone} 不是电话号码:请填写如 021-5555 1234 或 +86 139 0000 0000 的号码,或留空。",
+            field=field,
+        )
 
 
 def likenesses(name: str, phone: str | None, tax_id: str | None) -> list[str]:

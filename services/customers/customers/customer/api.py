@@ -1,0 +1,330 @@
+"""The HTTP door of customer files."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Self
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from chassis.aggregate import Command
+from chassis.entries import Entry, Id, LongText, NewEntry, Text, imported, on_behalf, record_id
+from chassis.identity import Caller, CallerDep
+from chassis.paging import Paging, sorted_by
+from chassis.problems import Invalid
+from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page
+from contracts.customers import Address, Contact, CustomerKind, CustomerStatus, DecisionRole
+from customers import rights
+from customers.customer import commands, model, queries
+from customers.doors import Change, Email, Phone, RecordId, repositories, said, when
+from customers.repositories import Repositories
+
+router = APIRouter(tags=["customers"])
+
+Filter = Annotated[str | None, Query(max_length=200)]
+
+
+class Place(BaseModel):
+    """An address; latitude and longitude in degrees, both or neither."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: LongText
+    city: Text | None = None
+    country: Text | None = None
+    latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.latitude is None) != (self.longitude is None):
+            raise ValueError("latitude and longitude belong together: give both or neither.")
+        return self
+
+    def address(self) -> Address:
+        return Address(**self.model_dump())
+
+
+Places = Annotated[list[Place], Field(max_length=20)]
+Attributes = Annotated[dict[Text, LongText], Field(max_length=100)]
+Ids = Annotated[list[Id], Field(max_length=100)]
+
+
+class NewCustomer(NewEntry):
+    name: Text
+    kind: CustomerKind = CustomerKind.ENTERPRISE
+    owner: Id | None = Field(None, description="Who holds it; the caller's own person without it.")
+    phone: Phone | None = None
+    tax_id: Text | None = None
+    addresses: Places = []
+    source: Text | None = Field(None, description="Coded lead source, such as exhibition.")
+    channel: Text | None = None
+    attributes: Attributes = {}
+    prospect_since: date | None = Field(None, description="The day of the entry without it.")
+    not_duplicate_of: Ids = Field([], description="Customers of the same name or number that are different ones.")
+
+
+class CustomerChange(Change):
+    name: Text | None = None
+    kind: CustomerKind | None = None
+    phone: Phone | None = None
+    tax_id: Text | None = None
+    addresses: Places | None = None
+    source: Text | None = None
+    channel: Text | None = None
+    attributes: Attributes | None = None
+    not_duplicate_of: Ids | None = None
+
+    @classmethod
+    def needed(cls) -> frozenset[str]:
+        return frozenset({"name", "kind", "addresses", "attributes", "not_duplicate_of"})
+
+
+class Reasoned(Entry):
+    reason: LongText
+
+
+class Reactivation(Entry):
+    reason: LongText | None = None
+
+
+class Assignment(Entry):
+    owner: Id
+    valid_from: date
+
+
+class NewContact(NewEntry):
+    name: Text
+    title: Text | None = None
+    phone: Phone | None = None
+    email: Email | None = None
+    decision_role: DecisionRole | None = None
+    referred_by: Id | None = Field(None, description="Another contact of the same customer.")
+
+
+class ContactChange(Change):
+    name: Text | None = None
+    title: Text | None = None
+    phone: Phone | None = None
+    email: Email | None = None
+    decision_role: DecisionRole | None = None
+    referred_by: Id | None = None
+
+    @classmethod
+    def needed(cls) -> frozenset[str]:
+        return frozenset({"name"})
+
+
+class ContactDeparture(Entry):
+    left_on: date
+
+
+async def _entry(
+    request: Request, caller: Caller, command: Command, body: Entry
+) -> tuple[Repositories, Command, datetime]:
+    """Whether the caller may enter this at all, for whom it is entered, and when it happened."""
+    rights.may_keep(caller)
+    known = repositories(request)
+    await rights.may_speak_for(known, caller, body)
+    imported(caller, body)
+    at, _ = when(body)
+    return known, on_behalf(command, body), at
+
+
+@router.post("/customers", status_code=201, summary="Register a customer")
+async def register(request: Request, caller: CallerDep, command: CommandDep, body: NewCustomer) -> Response:
+    """A new prospect. 409 `duplicate_customer` where there is one of the same name, telephone number or tax id.
+
+    `candidates` are those that the caller may see: open one of them, or declare yours a different one with
+    `not_duplicate_of`. `elsewhere` says that there is one outside the caller's area. A tax id is never shared.
+    """
+    known, command, at = await _entry(request, caller, command, body)
+    owner = body.owner or body.on_behalf_of or caller.person
+    if owner is None:
+        raise Invalid("owner_needed", "Name the owner.", "请填写客户负责人。", field="owner")
+    new = commands.NewCustomer(
+        id=record_id(body, command, "customers"),
+        name=body.name,
+        kind=body.kind,
+        owner=owner,
+        phone=body.phone,
+        tax_id=body.tax_id,
+        addresses=tuple(place.address() for place in body.addresses),
+        source=body.source,
+        channel=body.channel,
+        attributes=body.attributes,
+        prospect_since=body.prospect_since,
+        not_duplicate_of=tuple(dict.fromkeys(body.not_duplicate_of)),
+        imported=imported(caller, body),
+    )
+    return answer(await commands.register(known, caller, command, new, at), 201, f"/api/v1/customers/{new.id}")
+
+
+@router.patch("/customers/{customer_id}", summary="Change a customer file")
+async def update(
+    request: Request, caller: CallerDep, command: VersionedCommandDep, customer_id: RecordId, body: CustomerChange
+) -> Response:
+    """409 `duplicate_customer` as at registration."""
+    known, command, at = await _entry(request, caller, command, body)
+    changes = said(body)
+    if body.addresses is not None:
+        changes["addresses"] = [place.address() for place in body.addresses]
+    return answer(await commands.update(known, caller, command, customer_id, changes, at))
+
+
+@router.post("/customers/{customer_id}/qualification", summary="A prospect is worth the visits")
+async def qualify(
+    request: Request, caller: CallerDep, command: CommandDep, customer_id: RecordId, body: Entry
+) -> Response:
+    known, command, at = await _entry(request, caller, command, body)
+    stored = await commands.step(
+        known, caller, command, customer_id, at, lambda customer, day: model.qualify(customer, at, day)
+    )
+    return answer(stored)
+
+
+@router.post("/customers/{customer_id}/activation", summary="Make a customer active by hand")
+async def activate(
+    request: Request, caller: CallerDep, command: CommandDep, customer_id: RecordId, body: Reasoned
+) -> Response:
+    """Credited to whoever holds it on the day. The first confirmed order does this by itself."""
+    known, command, at = await _entry(request, caller, command, body)
+    stored = await commands.step(
+        known, caller, command, customer_id, at, lambda customer, day: model.activate(customer, at, day, body.reason)
+    )
+    return answer(stored)
+
+
+@router.post("/customers/{customer_id}/dormancy", summary="A customer has stopped buying")
+async def set_dormant(
+    request: Request, caller: CallerDep, command: CommandDep, customer_id: RecordId, body: Reasoned
+) -> Response:
+    """An order that is confirmed later makes it active again."""
+    known, command, at = await _entry(request, caller, command, body)
+    stored = await commands.step(
+        known, caller, command, customer_id, at, lambda customer, day: model.set_dormant(customer, at, day, body.reason)
+    )
+    return answer(stored)
+
+
+@router.post("/customers/{customer_id}/loss", summary="A customer is lost")
+async def lose(
+    request: Request, caller: CallerDep, command: CommandDep, customer_id: RecordId, body: Reasoned
+) -> Response:
+    """An order that is confirmed later makes it active again."""
+    known, command, at = await _entry(request, caller, command, body)
+    stored = await commands.step(
+        known, caller, command, customer_id, at, lambda customer, day: model.lose(customer, at, day, body.reason)
+    )
+    return answer(stored)
+
+
+@router.post("/customers/{customer_id}/reactivation", summary="A dormant or lost customer is won back")
+async def reactivate(
+    request: Request, caller: CallerDep, command: CommandDep, customer_id: RecordId, body: Reactivation
+) -> Response:
+    """Active again, or a prospect again where it never bought anything."""
+    known, command, at = await _entry(request, caller, command, body)
+    stored = await commands.step(
+        known, caller, command, customer_id, at, lambda customer, day: model.reactivate(customer, at, day, body.reason)
+    )
+    return answer(stored)
+
+
+@router.post("/customers/{customer_id}/owner", summary="Give a customer to somebody else")
+async def assign(
+    request: Request, caller: CallerDep, command: CommandDep, customer_id: RecordId, body: Assignment
+) -> Response:
+    """From `valid_from`, today or later; past credit stays. For supervisors, of people within their scope."""
+    rights.may_assign(caller)
+    known, command, at = await _entry(request, caller, command, body)
+    return answer(await commands.assign(known, caller, command, customer_id, body.owner, body.valid_from, at))
+
+
+@router.post("/customers/{customer_id}/contacts", status_code=201, summary="Add a contact")
+async def add_contact(
+    request: Request, caller: CallerDep, command: CommandDep, customer_id: RecordId, body: NewContact
+) -> Response:
+    """Answers the customer with all its contacts."""
+    known, command, at = await _entry(request, caller, command, body)
+    contact = Contact(
+        id=record_id(body, command, f"contacts of {customer_id}"),
+        name=body.name,
+        title=body.title,
+        phone=body.phone,
+        email=body.email,
+        decision_role=body.decision_role,
+        referred_by=body.referred_by,
+    )
+    stored = await commands.step(
+        known, caller, command, customer_id, at, lambda customer, day: model.add_contact(customer, contact, at, day)
+    )
+    return answer(stored, 201, f"/api/v1/customers/{customer_id}")
+
+
+@router.patch("/customers/{customer_id}/contacts/{contact_id}", summary="Change a contact")
+async def change_contact(
+    request: Request,
+    caller: CallerDep,
+    command: VersionedCommandDep,
+    customer_id: RecordId,
+    contact_id: RecordId,
+    body: ContactChange,
+) -> Response:
+    known, command, at = await _entry(request, caller, command, body)
+    changes = said(body)
+    stored = await commands.step(
+        known,
+        caller,
+        command,
+        customer_id,
+        at,
+        lambda customer, day: model.change_contact(customer, contact_id, changes, at, day),
+    )
+    return answer(stored)
+
+
+@router.post("/customers/{customer_id}/contacts/{contact_id}/departure", summary="A contact leaves the customer")
+async def contact_leaves(
+    request: Request,
+    caller: CallerDep,
+    command: CommandDep,
+    customer_id: RecordId,
+    contact_id: RecordId,
+    body: ContactDeparture,
+) -> Response:
+    known, command, at = await _entry(request, caller, command, body)
+    stored = await commands.step(
+        known,
+        caller,
+        command,
+        customer_id,
+        at,
+        lambda customer, day: model.contact_leaves(customer, contact_id, body.left_on, at, day),
+    )
+    return answer(stored)
+
+
+@router.get("/customers/{customer_id}", summary="One customer")
+async def one(request: Request, caller: CallerDep, customer_id: RecordId) -> Response:
+    return answer(await queries.one(repositories(request), caller, customer_id))
+
+
+@router.get("/customers", summary="Customers")
+async def page(
+    request: Request,
+    caller: CallerDep,
+    paging: Annotated[Paging, sorted_by("name", "registered_at", "id")],
+    owner: Filter = None,
+    office: Filter = None,
+    region: Filter = None,
+    status: Annotated[CustomerStatus | None, Query()] = None,
+    kind: Annotated[CustomerKind | None, Query()] = None,
+    source: Filter = None,
+    q: Annotated[str | None, Query(max_length=200, description="A part of the name.")] = None,
+) -> Response:
+    """Those that the caller may see."""
+    given = {"owner": owner, "office": office, "region": region, "status": status, "kind": kind, "source": source}
+    return answer_page(await queries.page(repositories(request), caller, given, q, paging))

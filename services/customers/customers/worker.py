@@ -1,0 +1,32 @@
+"""The worker process of customers."""
+
+from __future__ import annotations
+
+from chassis.consumer import Consumer
+from chassis.relay import Relay
+from chassis.service import Store, Timer, Worker
+from customers.consumers import TOPICS, Learner
+from customers.customer import commands
+from customers.repositories import Repositories
+from customers.settings import Settings
+
+HANDOVERS = 60.0
+"""Seconds between two looks for ownerships whose day has come."""
+
+
+def worker(settings: Settings) -> Worker:
+    """Publishes everything, learns from orders who buys, and hands customers over on their day."""
+    store = Store("customers", settings)
+    repositories = Repositories(store.database)
+
+    async def hand_over() -> None:
+        await commands.take_over_due(repositories)
+
+    return Worker(
+        "customers",
+        store=store,
+        prepare=repositories.prepare,
+        relay=Relay(store.database, repositories.all, settings),
+        consumer=Consumer("customers", TOPICS, Learner(repositories).take, settings),
+        timers=[Timer("handovers", HANDOVERS, hand_over)],
+    )
