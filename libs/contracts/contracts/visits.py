@@ -525,6 +525,8 @@ class Action(Published):
     text: str
     assignee: str
     due: date | None = None
+    task: str | None = None
+    """The task that it became; the task's `source_id` is the action's id."""
 
 
 class MarketReport(Owned):
@@ -639,7 +641,9 @@ class Meeting(Owned):
     actions: list[Action] = []
     holding: Step | None = None
     closure: Step | None = None
-    """A coaching was reviewed."""
+    """The minutes are complete; a coaching was reviewed."""
+    review: str | None = None
+    """What came of a coaching."""
     cancellation: Reasoned | None = None
 
 
@@ -670,6 +674,7 @@ class Task(Owned):
     status: TaskStatus
     text: str
     assigned_by: str
+    assigned_at: AwareDatetime | None = None
     due: date | None = None
     source: TaskSource = TaskSource.AD_HOC
     source_id: str | None = None
