@@ -165,6 +165,13 @@ class World:
     database: Database
     _heard: set[tuple[str, str, bytes]] = field(default_factory=set)
 
+    async def begin_again(self) -> None:
+        """Empty, with the organisation and the customers learned: for the next example of a property."""
+        for name in await self.database.list_collection_names():
+            await self.database[name].delete_many({})
+        self._heard.clear()
+        await self.hear(*COMPANY)
+
     async def hear(self, *states: Published, version: int = 1) -> None:
         """What other services say."""
         await self.take([said(state, version) for state in states])
@@ -240,11 +247,18 @@ async def gathered(*requests: Any) -> list[httpx.Response]:
 
 
 @asynccontextmanager
-async def open_world(mongo: str, database: Database, at: datetime = MORNING) -> AsyncIterator[World]:
-    """The service with its organisation and customers learned; its clock stands still at `at`."""
+async def open_service(mongo: str, database: Database) -> AsyncIterator[tuple[Door, Repositories]]:
+    """The service with its indexes made: seconds of work, so once for all tests."""
     made = app(Settings(mongodb_uri=mongo, mongodb_database=database.name))
+    async with opened(made) as door:
+        yield door, made.state.repositories
+
+
+@asynccontextmanager
+async def open_world(door: Door, repositories: Repositories, at: datetime = MORNING) -> AsyncIterator[World]:
+    """An empty service that has learned its organisation and customers; its clock stands still at `at`."""
+    database = repositories.database
     with clock.set_to(at) as time:
-        async with opened(made) as door:
-            world = World(door, made.state.repositories, time, database)
-            await world.hear(*COMPANY)
-            yield world
+        world = World(door, repositories, time, database)
+        await world.begin_again()
+        yield world
