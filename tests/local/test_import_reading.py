@@ -286,6 +286,53 @@ orders:
     assert 3 * line["unit_price"]["minor"] - line["discount"]["minor"] == 10000
 
 
+STEPS = (
+    HEAD
+    + """\
+files: {o: {file: o.csv}}
+orders:
+  from: o
+  key: id
+  customer: {constant: C}
+  owner: {constant: Bo}
+  received: day
+  lines: {product: {constant: P}, unit_price: {constant: 1}}
+  steps:
+    confirmed: {on: won, promised_date: won, payment_method: {constant: cash}}
+    delivered: {on: sent, receiver: {constant: Zoe}}
+    closed: {on: closed}
+    cancelled: {on: off, reason: {constant: changed mind}}
+"""
+)
+
+
+def test_steps_that_must_lie_between_are_taken_too(plan: Any) -> None:
+    made = plan(STEPS, {"o.csv": "id,day,won,sent,closed,off\nO,2026-01-01,2026-01-02,2026-01-09,,\n"})
+    assert problems(made, "orders") == []
+    taken = [(request.name, request.body["occurred_at"][:10]) for request in made.records["orders"][0].requests]
+    assert taken == [
+        ("creation", "2026-01-01"),
+        ("verified", "2026-01-02"),
+        ("confirmed", "2026-01-02"),
+        ("allocated", "2026-01-02"),
+        ("delivered", "2026-01-09"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ("O,2026-01-05,2026-01-02,,,", "confirmed.on: 2026-01-02 12:00 is before the step before it"),
+        ("O,2026-01-01,,2026-01-09,,", "delivered: the step `allocated` comes before it"),
+        ("O,2026-01-01,2026-01-02,,2026-01-09,", "closed: the step `handover` comes before it"),
+        ("O,2026-01-01,2026-01-02,2026-01-03,,2026-01-09", "it is too late for that"),
+        ("O,,2026-01-02,,,", "received: is empty"),
+    ],
+)
+def test_steps_that_cannot_follow_are_refused(plan: Any, row: str, why: str) -> None:
+    assert why in problems(plan(STEPS, {"o.csv": f"id,day,won,sent,closed,off\n{row}\n"}), "orders")[0]
+
+
 def test_an_order_is_received_in_the_zone_of_its_owner(plan: Any) -> None:
     mapping = (
         HEAD

@@ -48,12 +48,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A POST to the gateway. `skip` says, from the record as it stands, that this was done before."""
+    """A POST to the gateway. `skip` says, from the record as it stands, that this was done before.
+
+    method: PATCH changes the version of the record that the request before it left.
+    """
 
     path: str
     body: Body
     skip: Callable[[Body], bool] | None = None
     name: str = "creation"
+    method: str = "POST"
 
     @property
     def key(self) -> str:
@@ -101,15 +105,20 @@ class Plan:
 
     def layers(self, kind: str) -> Iterator[list[Record]]:
         """The records of a kind, in layers of which each needs those before it only: managers before their people."""
-        waiting = [record for record in self.records[kind] if not record.problems]
-        done: set[str] = set()
-        while waiting:
-            ready = [r for r in waiting if all(need.kind != kind or need.id in done for need in r.needs)]
-            if not ready:
-                return
-            done |= {record.id for record in ready}
-            waiting = [record for record in waiting if record.id not in done]
-            yield ready
+        yield from layers(record for record in self.records[kind] if not record.problems)
+
+
+def layers(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Records of one kind, in layers of which each needs those before it only; what needs itself is left out."""
+    waiting = list(records)
+    done: set[str] = set()
+    while waiting:
+        ready = [r for r in waiting if all(need.kind != r.kind or need.id in done for need in r.needs)]
+        if not ready:
+            return
+        done |= {record.id for record in ready}
+        waiting = [record for record in waiting if record.id not in done]
+        yield ready
 
 
 def build(mapping: Mapping, tables: dict[str, Rows], mapping_name: str) -> Plan:
@@ -697,9 +706,17 @@ def _steps(section: Orders, reader: _Reader, received: datetime, owner: Record |
     if "confirmed" in taken and "verified" not in taken:
         confirmed = taken["confirmed"]
         taken["verified"] = {name: confirmed[name] for name in ("occurred_at", "on_behalf_of") if name in confirmed}
+    if "delivered" in taken and "confirmed" in taken and "allocated" not in taken and owner is not None:
+        confirmed = taken["confirmed"]
+        taken["allocated"] = {
+            "assignee": owner.id,
+            **{name: confirmed[name] for name in ("occurred_at", "on_behalf_of") if name in confirmed},
+        }
     for name, needed in _NEEDS.items():
         if name in taken and needed not in taken:
-            reader.problem(f"{name}: the order was not {needed} before: give the step `{needed}` too")
+            reader.problem(f"{name}: the step `{needed}` comes before it: give that too")
+    if "cancelled" in taken and "delivered" in taken:
+        reader.problem("cancelled: the order was delivered before, and then it is too late for that")
     for name, (noun, mark) in _STEPS.items():
         if name in taken:
             path = f"/api/v1/orders/{reader.record.id}/{noun}"
@@ -718,7 +735,7 @@ _STEPS = {
 }
 """Each step's command, and the field of the order that shows that it was taken."""
 
-_NEEDS = {"allocated": "confirmed", "delivered": "confirmed", "handover": "delivered", "closed": "handover"}
+_NEEDS = {"allocated": "confirmed", "delivered": "allocated", "handover": "delivered", "closed": "handover"}
 
 
 def _currency(value: Value | None, reader: _Reader) -> str:

@@ -34,6 +34,8 @@ LONGEST_PAUSE = 5.0
 BUSY = frozenset({408, 429, 502, 503, 504})
 UNKNOWN = "unknown_"
 """How the codes begin with which a service refuses what refers to a record that it does not know."""
+NO_OFFICE = "no_office"
+"""It knows the person, and not yet the office."""
 
 
 class Stopped(Refused):
@@ -162,7 +164,7 @@ class Sender:
         if step.skip is not None and step.skip(standing):
             return standing, False
         try:
-            return (await self._post(record, step)).json(), True
+            return (await self._post(record, step, standing.get("version"))).json(), True
         except _RecordRefused as refusal:
             if refusal.status == httpx.codes.CONFLICT and step.skip is not None:
                 now = await self._read(f"{record.requests[0].path}/{record.id}")
@@ -186,21 +188,25 @@ class Sender:
         response = await self._ask("GET", path)
         return response.json() if response.is_success else None
 
-    async def _post(self, record: Record, request: Request) -> httpx.Response:
+    async def _post(self, record: Record, request: Request, version: int | None = None) -> httpx.Response:
         """The answer to a request that was taken. Raises _RecordRefused, Stopped.
 
         A service that does not know what this import has just written elsewhere only lags behind: it is asked again.
         """
+        headers = {"Idempotency-Key": request.key}
+        if request.method == "PATCH":
+            headers["If-Match"] = f'"{version}"'
         began, tries = self._now(), 0
         while True:
-            response = await self._ask("POST", request.path, request.body, {"Idempotency-Key": request.key})
+            response = await self._ask(request.method, request.path, request.body, headers)
             if response.is_success:
                 self._waited_out.clear()
                 return response
             code = _code(response)
             if response.status_code == httpx.codes.UNAUTHORIZED or code == "import_right_needed":
                 raise Stopped(f"{why(response)} The same command goes on from there.")
-            if code.startswith(UNKNOWN) and _written(record, code.removeprefix(UNKNOWN)):
+            lacks = "office" if code == NO_OFFICE else code.removeprefix(UNKNOWN)
+            if (code.startswith(UNKNOWN) or code == NO_OFFICE) and _written(record, lacks):
                 if self._now() - began < (LAG_AGAIN if code in self._waited_out else LAG):
                     tries += 1
                     await self._sleep(_pause(tries))
