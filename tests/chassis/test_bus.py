@@ -12,15 +12,16 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from chassis import clock
 from chassis import relay as relay_module
-from chassis.aggregate import Repository
-from chassis.consumer import Consumer, Received
+from chassis.aggregate import Repository, envelope
+from chassis.consumer import MAX_RECORDS, Consumer, Received
 from chassis.ids import new_id
 from chassis.mongo import UNAVAILABLE, Database
 from chassis.relay import Leases, Relay
 from chassis.scope import everything
 from contracts.envelope import CONTENT_TYPE, Event
-from tests.chassis.parcels import Parcel, ParcelEvent, ParcelTopic, by, moved, sent
+from tests.chassis.parcels import Parcel, ParcelEvent, ParcelTopic, by, happened, moved, sent
 
 ALL = everything("a test of the chassis")
 PATIENCE = 40.0
@@ -234,6 +235,47 @@ async def test_back_pressure_a_slow_handler_is_never_given_more_than_a_batch(
     await listen(slow)  # type: ignore[arg-type]
     await until(lambda: ids <= {received.subject for received in seen})
     assert most == 1
+
+
+async def test_back_pressure_what_a_slow_handler_has_not_taken_stays_on_the_broker(broker: Any, listen: Listen) -> None:
+    """While one batch is handled nothing more is taken in; afterwards everything comes, once and in order."""
+    batches = 3
+    total = batches * MAX_RECORDS
+    mine = f"{new_id()}-"
+    go_on = asyncio.Event()
+    sizes: list[int] = []
+    seen: list[str] = []
+
+    async def slow(batch: Sequence[Received]) -> None:
+        sizes.append(len(batch))
+        seen.extend(received.subject for received in batch if received.subject.startswith(mine))
+        if seen:
+            await go_on.wait()
+
+    producer = AIOKafkaProducer(bootstrap_servers=broker.kafka_bootstrap)
+    await producer.start()
+    sent_all = [await producer.send(ParcelTopic().name, _event(f"{mine}{n}"), key=mine.encode()) for n in range(total)]
+    await asyncio.gather(*sent_all)
+    await producer.stop()
+    consumer = await listen(slow)  # type: ignore[arg-type]
+    await until(lambda: bool(seen))
+    taken = len(seen)
+    for _ in range(20):  # it has time to run ahead, and does not
+        await asyncio.sleep(0.01)
+    [position] = await consumer.positions()
+    assert len(seen) == taken <= MAX_RECORDS
+    assert position.end is not None
+    assert position.end - position.next_offset >= total - MAX_RECORDS, "the rest still waits on the broker"
+    assert consumer.alive()
+    go_on.set()
+    await until(lambda: len(seen) >= total)
+    assert seen == [f"{mine}{n}" for n in range(total)]
+    assert max(sizes) <= MAX_RECORDS
+
+
+def _event(parcel_id: str) -> bytes:
+    state = Parcel(id=parcel_id, place="here").model_dump(mode="json")
+    return envelope(ParcelTopic(), parcel_id, 1, happened(ParcelEvent.SENT), state, by(), clock.now())
 
 
 async def test_what_can_never_be_handled_is_parked_raw_with_its_reason(

@@ -5,7 +5,7 @@ How many decimals a currency has is ISO 4217's business: CNY 2, JPY 0, KWD 3.
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation, localcontext
+from decimal import Decimal, Inexact, InvalidOperation, localcontext
 
 from iso4217 import Currency
 
@@ -33,13 +33,17 @@ def parse(text: str, currency: str) -> int:
         raise ValueError(f"{text!r} is no amount") from None
     if not amount.is_finite():
         raise ValueError(f"{text!r} is no amount")
+    if amount.adjusted() > 15:  # before anything is computed: an exponent may be enormous
+        raise ValueError(f"{text} is too large")
     with localcontext() as exact:
         exact.prec = 60
-        minor = amount.scaleb(places)
-        if minor.adjusted() > 15 or abs(minor) > LARGEST:
-            raise ValueError(f"{text} is too large")
-        if minor != minor.to_integral_value():
-            raise ValueError(f"{text} has more than the {places} decimals of {currency}")
+        exact.traps[Inexact] = True
+        try:
+            minor = amount.scaleb(places).quantize(Decimal(1))
+        except Inexact:
+            raise ValueError(f"{text} has more than the {places} decimals of {currency}") from None
+    if abs(minor) > LARGEST:
+        raise ValueError(f"{text} is too large")
     return int(minor)
 
 
