@@ -284,7 +284,7 @@ def _at(day: int) -> Any:
 @pytest.mark.parametrize("minor", [0, 1, 22, 100, 10**12 + 7])
 @pytest.mark.parametrize("month", ["2020-02", "2021-02", "2020-12"])
 def test_a_spread_target_adds_up_exactly(minor: int, month: str) -> None:
-    from reporting.target.model import spread
+    from contracts.reporting import spread
 
     for workdays in ([], [1], [1, 2, 3], list(range(1, 29)), [29, 31]):
         shares = spread(minor, month, workdays)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import calendar
+from collections.abc import Sequence
+from datetime import date
 from enum import StrEnum
 from typing import Annotated
 
@@ -36,3 +39,18 @@ class TargetEvent(StrEnum):
     PUBLISHED = "sales.target.published"
     REVISED = "sales.target.revised"
     RESTATED = "sales.target.restated"
+
+
+def days_of(month: Month) -> list[date]:
+    """Every day of a month such as 2017-03."""
+    year, number = int(month[:4]), int(month[5:])
+    return [date(year, number, day + 1) for day in range(calendar.monthrange(year, number)[1])]
+
+
+def spread(minor: int, month: Month, workdays: Sequence[int]) -> dict[date, int]:
+    """A target over the working days, exactly: equal shares in whole minor units, the remainder one each
+    to the first days. A month without working days is spread over all its days."""
+    days = days_of(month)
+    chosen = [day for day in days if day.day in set(workdays)] or days
+    share, remainder = divmod(minor, len(chosen))
+    return {day: share + (position < remainder) for position, day in enumerate(chosen)}

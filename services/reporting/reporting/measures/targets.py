@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import msgspec
 
+from contracts.reporting import spread
 from contracts.topics import TARGETS
 from reporting.measures.source import Reading, Shape, Source
-from reporting.target.model import spread
 from reporting.totals import Cell, Contribution
 
 

@@ -1,22 +1,14 @@
-"""A person's sales target for a month: publish, revise, and how it is spread over the days. Pure."""
+"""A person's sales target for a month: publish and revise. Pure."""
 
 from __future__ import annotations
 
-import calendar
-from collections.abc import Sequence
 from datetime import date, datetime
 
 from contracts.envelope import Happened, Imported
 from contracts.money import Money
 from contracts.refusals import NotPossible
-from contracts.reporting import Target, TargetEvent
+from contracts.reporting import Target, TargetEvent, days_of
 from contracts.staff import Office, Person, Posting
-
-
-def days_of(month: str) -> list[date]:
-    """Every day of a month such as 2017-03."""
-    year, number = int(month[:4]), int(month[5:])
-    return [date(year, number, day + 1) for day in range(calendar.monthrange(year, number)[1])]
 
 
 def posting_in(person: Person, month: str) -> Posting | None:
@@ -27,15 +19,6 @@ def posting_in(person: Person, month: str) -> Posting | None:
 def workdays_of(office: Office, month: str) -> list[int]:
     """The days of the month on which the office works, by its calendar."""
     return [day.day for day in days_of(month) if office.is_workday(day)]
-
-
-def spread(minor: int, month: str, workdays: Sequence[int]) -> dict[date, int]:
-    """An amount over the working days, exactly: equal shares in whole minor units, the remainder one each
-    to the first days. A month without working days is spread over all its days."""
-    days = days_of(month)
-    chosen = [day for day in days if day.day in set(workdays)] or days
-    share, remainder = divmod(minor, len(chosen))
-    return {day: share + (position < remainder) for position, day in enumerate(chosen)}
 
 
 def publish(
