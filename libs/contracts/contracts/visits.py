@@ -105,9 +105,12 @@ class VisitPlan(Owned):
     stops: list[Stop]
     note: str | None = None
     submission: Step | None = None
+    first_submitted_at: AwareDatetime | None = None
+    """When it was handed in for the first time: by this it is on time or late, however often it is returned."""
     late: bool = False
     """Submitted after the office's cut-off."""
     returned: Reasoned | None = None
+    returns: int = 0
     signature: Signature | None = None
     """Of the present revision."""
     amendment_reason: str | None = None
@@ -359,6 +362,8 @@ class ComplaintLine(Published):
     text: str
     number: str | None = None
     fate: str | None = None
+    answer_version: int = 0
+    """Version of the complaint that said number and fate."""
 
 
 class Ratio(Published):
@@ -424,6 +429,15 @@ class Sections(Published):
     """Sections that the salesperson has explicitly left empty."""
 
 
+class Action(Published):
+    id: str
+    text: str
+    assignee: str
+    due: date | None = None
+    task: str | None = None
+    """The task that it became; the task's `source_id` is the action's id."""
+
+
 class ReportStatus(StrEnum):
     """draft → submitted → returned / signed; signed → correcting (a new revision) → submitted."""
 
@@ -450,6 +464,8 @@ class DailyReport(Owned):
     revision: int
     sections: Sections
     submission: Step | None = None
+    first_submitted_at: AwareDatetime | None = None
+    """When it was handed in for the first time: by this it is on time or late, however often it is returned."""
     late: bool = False
     due_at: AwareDatetime | None = None
     returned: Reasoned | None = None
@@ -460,6 +476,8 @@ class DailyReport(Owned):
     """Share of the nine sections that are filled or explicitly none, in percent."""
     tasks: list[str] = []
     """Tasks that its instructions became."""
+    assignments: list[Action] = []
+    """What those instructions ask of whom, one for each signature that names a task."""
     revisions: list[ReportRevision] = []
 
 
@@ -486,6 +504,8 @@ class FieldComplaint(Owned):
     raised_at: AwareDatetime
     withdrawn: bool = False
     """A correction of the report has taken the line out."""
+    report_version: int = 0
+    """Version of the report whose words these are."""
 
 
 class FieldComplaintEvent(StrEnum):
@@ -518,15 +538,6 @@ class Escalation(Published):
     level: int
     to: str
     at: AwareDatetime
-
-
-class Action(Published):
-    id: str
-    text: str
-    assignee: str
-    due: date | None = None
-    task: str | None = None
-    """The task that it became; the task's `source_id` is the action's id."""
 
 
 class MarketReport(Owned):
@@ -590,6 +601,9 @@ class FormDuty(Owned):
     first_pass: bool | None = None
     """Signed without having been returned; None until it is signed."""
     completeness: int | None = None
+    """In percent, of what was handed in."""
+    form_version: int = 0
+    """Version of the plan or report from which all this is known; 0 while there is none."""
 
 
 class FormDutyEvent(StrEnum):
@@ -714,6 +728,7 @@ class Absence(Owned):
     deputy: str | None = None
     """Who signs in their place meanwhile."""
     decision: Reasoned | None = None
+    cancellation: Step | None = None
     returned_on: date | None = None
     """Back from a trip."""
     long_away_alerted: date | None = None
