@@ -7,8 +7,9 @@ from fastapi import APIRouter, FastAPI
 from chassis.service import Store, http_app, resync_router
 from visits.repositories import Repositories
 from visits.settings import Settings
+from visits.task.api import router as tasks
 
-ROUTERS: tuple[APIRouter, ...] = ()
+ROUTERS: tuple[APIRouter, ...] = (tasks,)
 
 
 def app(settings: Settings) -> FastAPI:
