@@ -97,6 +97,8 @@ class PlanRevision(Published):
     stops: list[Stop]
     submission: Step
     signature: Signature
+    returns: int = 0
+    """How often the form had been returned when this revision was signed."""
 
 
 class VisitPlan(Owned):
@@ -457,6 +459,8 @@ class ReportRevision(Published):
     signature: Signature
     hash: str
     """SHA-256 of the sections in canonical JSON."""
+    returns: int = 0
+    """How often the report had been returned when this revision was signed."""
 
 
 class DailyReport(Owned):
