@@ -120,6 +120,9 @@ class VisitPlan(Owned):
     """The signed revisions, oldest first, the present one with them once it is signed."""
     committed: list[str] | None = None
     """Stops of the last revision that was signed before the day began; None where none was (A4, plan adherence)."""
+    in_force: list[Stop] | None = None
+    """What the day goes by: the stops of the revision that was submitted or signed last; None before the first
+    submission. A returned amendment gives way to the revision that was signed before it."""
     executed_unsigned: bool = False
     """The day began before anybody had signed: flagged, never dropped (A3)."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI
 
 from chassis.service import Store, http_app, resync_router
+from visits.policy.api import router as policies
 from visits.repositories import Repositories
 from visits.settings import Settings
 from visits.task.api import router as tasks
 
-ROUTERS: tuple[APIRouter, ...] = (tasks,)
+ROUTERS: tuple[APIRouter, ...] = (tasks, policies)
 
 
 def app(settings: Settings) -> FastAPI:

@@ -1,0 +1,1 @@
+"""An office's rules of field work: cut-offs, distance, patience."""
