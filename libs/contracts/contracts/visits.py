@@ -441,6 +441,8 @@ class Action(Published):
     due: date | None = None
     task: str | None = None
     """The task that it became; the task's `source_id` is the action's id."""
+    assigned: Step | None = None
+    """When, and by whom."""
 
 
 class ReportStatus(StrEnum):
