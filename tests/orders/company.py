@@ -232,6 +232,7 @@ async def open_shop(mongo: str, database: Database) -> AsyncIterator[Shop]:
     made = app(Settings(mongodb_uri=mongo, mongodb_database=database.name))
     with clock.set_to(TUESDAY) as time:
         async with opened(made) as door:
+            door.headers["X-Request-Id"] = "request"
             shop = Shop(door, made.state.repositories, time, database)
             await shop.hear(*COMPANY)
             await shop.stock()
