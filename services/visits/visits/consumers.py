@@ -6,12 +6,15 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from chassis.consumer import Received
-from contracts.topics import CUSTOMERS, OFFICES, ORDERS, PEOPLE, TARGETS
+from contracts.topics import CUSTOMERS, MARKET_REPORTS, OFFICES, ORDERS, PEOPLE, TARGETS
+from visits.market_report import commands as market_reports
 from visits.repositories import Repositories
 
 Reaction = Callable[[Repositories, Sequence[Received]], Awaitable[None]]
 
-REACTIONS: Mapping[str, tuple[Reaction, ...]] = {}
+REACTIONS: Mapping[str, tuple[Reaction, ...]] = {
+    MARKET_REPORTS.name: (market_reports.react,),
+}
 """What is done because of the events of a topic. Each may be repeated and takes them in any order."""
 
 COPIED = (OFFICES.name, PEOPLE.name, CUSTOMERS.name, ORDERS.name, TARGETS.name)

@@ -6,6 +6,7 @@ from chassis.consumer import Consumer
 from chassis.relay import Relay
 from chassis.service import Store, Timer, Worker
 from visits.consumers import TOPICS, Learner
+from visits.market_report import commands as market_reports
 from visits.repositories import Repositories
 from visits.settings import Settings
 
@@ -26,4 +27,6 @@ def worker(settings: Settings) -> Worker:
 
 def timers(repositories: Repositories) -> list[Timer]:
     """What comes due without anybody's doing."""
-    return []
+    return [
+        Timer("market reports", 20.0, lambda: market_reports.escalate_due(repositories)),
+    ]

@@ -1,0 +1,1 @@
+"""Market situation reports 市场状况反映表."""
