@@ -8,7 +8,8 @@ import pytest
 
 from chassis import clock
 from chassis.clock import SetClock
-from chassis.mongo import Database
+from chassis.ids import new_id
+from chassis.mongo import Client, Database, Document
 from customers.app import app
 from customers.consumers import Learner
 from customers.repositories import Repositories
@@ -24,18 +25,42 @@ def time() -> Iterator[SetClock]:
         yield set_clock
 
 
-@pytest.fixture
-async def empty(mongo: str, database: Database, time: SetClock) -> AsyncIterator[Door]:
-    """The service without anything in it."""
-    async with opened(app(Settings(mongodb_uri=mongo, mongodb_database=database.name))) as door:
-        yield door
+@pytest.fixture(scope="session")
+async def service(mongo: str, mongo_client: Client) -> AsyncIterator[tuple[Door, Database]]:
+    """One app and one database for all tests: making them takes longer than most tests."""
+    name = f"test_customers_{new_id().replace('-', '')}"
+    async with opened(app(Settings(mongodb_uri=mongo, mongodb_database=name))) as door:
+        yield door, mongo_client.database(name)
+    await mongo_client.drop(name)
 
 
 @pytest.fixture
-async def door(empty: Door) -> Door:
+async def database(service: tuple[Door, Database]) -> Database:
+    """The service's database with its indexes, emptied."""
+    for repository in Repositories(service[1]).all:
+        await repository.collection.delete_many({})
+    return service[1]
+
+
+@pytest.fixture(scope="session")
+def founded() -> dict[str, list[Document]]:
+    """The documents of the small company, once it has been registered for the first time."""
+    return {}
+
+
+@pytest.fixture
+async def door(
+    service: tuple[Door, Database], database: Database, founded: dict[str, list[Document]], time: SetClock
+) -> Door:
     """The service with the small company of tests/customers/company.py."""
-    await found(empty)
-    return empty
+    if not founded:
+        await found(service[0])
+        for name in ("regions", "offices", "people"):
+            founded[name] = await database[name].find().to_list(None)
+    else:  # registering it again for every test would take most of the time
+        for name, documents in founded.items():
+            await database[name].insert_many(documents)
+    return service[0]
 
 
 @pytest.fixture
