@@ -227,13 +227,24 @@ async def gathered(*requests: Any) -> list[httpx.Response]:
 
 
 @asynccontextmanager
-async def open_shop(mongo: str, database: Database) -> AsyncIterator[Shop]:
-    """The service with its organisation learned and its products registered, on a Tuesday at ten."""
+async def open_service(mongo: str, database: Database) -> AsyncIterator[Shop]:
+    """The service with its products, which are the same for every test."""
     made = app(Settings(mongodb_uri=mongo, mongodb_database=database.name))
     with clock.set_to(TUESDAY) as time:
         async with opened(made) as door:
             door.headers["X-Request-Id"] = "request"
             shop = Shop(door, made.state.repositories, time, database)
-            await shop.hear(*COMPANY)
             await shop.stock()
             yield shop
+
+
+@asynccontextmanager
+async def open_shop(service: Shop, products: Sequence[Mapping[str, Any]]) -> AsyncIterator[Shop]:
+    """The service emptied, with those products and its organisation learned, on a Tuesday at ten."""
+    for name in await service.database.list_collection_names():
+        await service.database[name].delete_many({})
+    await service.repositories.products.collection.insert_many(products)
+    with clock.set_to(TUESDAY) as time:
+        service.time = time
+        await service.hear(*COMPANY)
+        yield service

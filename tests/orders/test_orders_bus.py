@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from chassis import copies
 from chassis.ids import derived_id
 from chassis.mongo import Database
 from contracts.orders import OrderEvent, ProductEvent
 from contracts.staff import Posting, Role
-from orders import known
 from orders.consumers import TOPICS, Learner
 from orders.known import Known
 from tests.contracts.sampling import held_to_sample, received, samples
@@ -42,7 +42,7 @@ THEIRS = samples("customers")
 
 
 async def test_copies_are_the_newest_state_in_whatever_order_events_come(database: Database) -> None:
-    learner, copies = Learner(Known(database)), Known(database)
+    learner, known = Learner(Known(database)), Known(database)
     names = ["first", "second", "third"]
     events = [said(customer("c", "li", "sha", "east", name=name), n) for n, name in enumerate(names, 1)]
     events += [said(person("p", Role.CLERK, "sha", "east", name=name), n) for n, name in enumerate(names, 1)]
@@ -54,7 +54,7 @@ async def test_copies_are_the_newest_state_in_whatever_order_events_come(databas
         cut = dice.randrange(1, len(shuffled))
         for batch in (shuffled[:cut], shuffled[cut:], shuffled[:2]):
             await learner.take(batch)
-        for copy, subject in ((copies.customers, "c"), (copies.people, "p"), (copies.offices, "sha")):
+        for copy, subject in ((known.customers, "c"), (known.people, "p"), (known.offices, "sha")):
             found = await copy.get(subject)
             assert found is not None
             assert found.name == "third"
@@ -62,8 +62,8 @@ async def test_copies_are_the_newest_state_in_whatever_order_events_come(databas
 
 
 async def test_what_happens_meanwhile_is_waited_for(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known, "PATIENCE", 5.0)
-    monkeypatch.setattr(known, "BETWEEN", 0.0)
+    monkeypatch.setattr(copies, "PATIENCE", 5.0)
+    monkeypatch.setattr(copies, "BETWEEN", 0.0)
     looked = asyncio.Event()
     get = shop.repositories.known.customers.get
 
@@ -99,12 +99,12 @@ async def test_a_copy_that_lags_behind_another_is_asked_for_again_later(shop: Sh
 
 @pytest.mark.parametrize("path", THEIRS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 async def test_every_sample_of_the_customers_service_is_taken(database: Database, path: Path) -> None:
-    copies = Known(database)
+    known = Known(database)
     event = received(path)
-    await Learner(copies).take([event, event])
+    await Learner(known).take([event, event])
     if event.topic not in TOPICS:
         return
-    copy = {"sales.office.v1": copies.offices, "sales.person.v1": copies.people}.get(event.topic, copies.customers)
+    copy = {"sales.office.v1": known.offices, "sales.person.v1": known.people}.get(event.topic, known.customers)
     (found,) = await copy.find()
     assert found.id == event.subject
 
@@ -144,6 +144,7 @@ async def test_each_thing_that_happens_is_said_as_its_sample_says_it(shop: Shop)
         channel="fair",
         external_ref="PO-7",
         note="蓝色",
+        visit=derived_id("test visits", "morning"),
         requested_date="2026-12-01",
         occurred_at="2026-11-24T09:00:00+08:00",
     )

@@ -7,27 +7,17 @@ take the same time and get the same answer.
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final, TypeVar
 
-from chassis.copies import Copies
+from chassis.copies import Copies, awaited
 from chassis.mongo import Database
 from chassis.problems import Invalid, Unavailable
 from chassis.scope import Scope
 from contracts.customers import Customer, Ownership
 from contracts.orders import Credit
 from contracts.staff import Office, Person
-
-T = TypeVar("T")
-
-PATIENCE: Final = 1.0
-"""Seconds to wait for a copy: an event is usually here within 50 ms."""
-BETWEEN: Final = 0.05
-"""Seconds between two looks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +48,7 @@ class Known:
             found = await self.customers.get(customer_id)
             return found if found and scope.allows(found.owner, found.office, found.region) else None
 
-        if (customer := await _awaited(look)) is None:
+        if (customer := await awaited(look)) is None:
             raise Invalid(
                 "unknown_customer",
                 "There is no such customer, or it is not yours; if just registered, try again shortly.",
@@ -69,7 +59,7 @@ class Known:
 
     async def person(self, person_id: str, field: str | None = None) -> Person:
         """Raises Invalid (unknown_person) naming the field; Unavailable where it is not the caller who names them."""
-        if (person := await _awaited(lambda: self.people.get(person_id))) is None:
+        if (person := await awaited(lambda: self.people.get(person_id))) is None:
             if field is None:
                 raise _not_known_yet("person", "人员")
             raise unknown_person(field)
@@ -108,7 +98,7 @@ class Known:
             found = {office.id: office for office in await self.offices.find({"_id": {"$in": wanted}})}
             return found if len(found) == len(wanted) else None
 
-        if (offices := await _awaited(look)) is None:
+        if (offices := await awaited(look)) is None:
             raise _not_known_yet("office", "办事处")
         return offices
 
@@ -128,12 +118,3 @@ def _not_known_yet(what: str, chinese: str) -> Unavailable:
         f"The {what} is not known here yet: try again shortly.",
         f"尚未收到该{chinese}的资料:请稍后再试。",
     )
-
-
-async def _awaited(look: Callable[[], Awaitable[T | None]]) -> T | None:
-    until = time.monotonic() + PATIENCE
-    while True:
-        found = await look()
-        if found is not None or time.monotonic() >= until:
-            return found
-        await asyncio.sleep(BETWEEN)

@@ -58,6 +58,7 @@ class NewOrder(NewEntry):
     currency: Currency | None = Field(None, description="That of the first line's price without it.")
     channel: Text | None = None
     external_ref: Text | None = None
+    visit: Id | None = Field(None, description="The visit in which it was won.")
     requested_date: date | None = None
     note: LongText | None = None
     lines: Lines
@@ -66,6 +67,7 @@ class NewOrder(NewEntry):
 class OrderCorrection(Change):
     channel: Text | None = None
     external_ref: Text | None = None
+    visit: Id | None = Field(None, description="The visit in which it was won.")
     requested_date: date | None = None
     note: LongText | None = None
     lines: Lines | None = None
@@ -122,6 +124,7 @@ async def receive(request: Request, caller: CallerDep, command: CommandDep, body
         currency=body.currency,
         channel=body.channel,
         external_ref=body.external_ref,
+        visit=body.visit,
         requested_date=body.requested_date,
         note=body.note,
         wanted=_wanted(body.lines),

@@ -42,6 +42,7 @@ async def receive(
     currency: str | None = None,
     channel: str | None = None,
     external_ref: str | None = None,
+    visit: str | None = None,
     requested_date: date | None = None,
     note: str | None = None,
 ) -> Stored[Order]:
@@ -69,6 +70,7 @@ async def receive(
         lines=lines,
         channel=channel,
         external_ref=external_ref,
+        visit=visit,
         requested_date=requested_date,
         note=note,
         imported=act.imported,

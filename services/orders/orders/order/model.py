@@ -77,6 +77,7 @@ def receive(
     lines: Sequence[OrderLine],
     channel: str | None = None,
     external_ref: str | None = None,
+    visit: str | None = None,
     requested_date: date | None = None,
     note: str | None = None,
     imported: Imported | None = None,
@@ -97,6 +98,7 @@ def receive(
         received_by=step.by,
         channel=channel,
         external_ref=external_ref,
+        visit=visit,
         requested_date=requested_date,
         note=note,
         lines=list(lines),
@@ -107,7 +109,7 @@ def receive(
 
 
 def correct(order: Order, step: Step, changes: Mapping[str, Any]) -> Outcome:
-    """Other lines, channel, reference, requested date or note; a returned order is back in the queue with it."""
+    """Other lines, channel, reference, visit, requested date or note; a returned order is back in the queue with it."""
     _follows(order, "correction", step)
     if "requested_date" in changes:
         _not_before(changes["requested_date"], order.business_date, "requested_date", unless=order.imported is not None)
