@@ -23,6 +23,8 @@ STEPS = {
     "correction": "returned",
     "amendment": "confirmed",
     "qualification": "prospect",
+    "activation": "prospect",
+    "loss": "",
 }
 Trouble = Callable[[httpx.Request], Exception | httpx.Response | None]
 
@@ -93,11 +95,17 @@ class Gateway:
             return problem(409, "idempotency_key_reused")
         if len(parts) == 1:
             return self._create(request.url.path, key, body)
+        if request.method == "PATCH":
+            known = self.records[parts[1]]
+            if key not in known.get("(handled)", ()) and request.headers["If-Match"] != f'"{known["version"]}"':
+                return problem(412, "stale")
+            parts.append("correction")
         return self._change(*parts, key=key, body=body)
 
     def _create(self, path: str, key: str, body: dict[str, Any]) -> httpx.Response:
         if (found := self.records.get(body["id"])) is not None:
-            return httpx.Response(201, json=found) if found["(key)"] == key else problem(409, "id_taken")
+            same = 200 if path.endswith("/accounts") else 201
+            return httpx.Response(same, json=found) if found["(key)"] == key else problem(409, "id_taken")
         wanted = {("region", "regions"), ("office", "offices"), ("owner", "people"), ("customer", "customers")}
         for field, kind in wanted:
             if (id := body.get(field)) is not None and self.paths.get(id) != f"/api/v1/{kind}":
@@ -144,6 +152,8 @@ class Gateway:
                 "correction": "received",
                 "amendment": "confirmed",
                 "qualification": "qualified",
+                "activation": "active",
+                "loss": "lost",
             }
             record["status"] = after[noun]
             if noun == "amendment":

@@ -205,7 +205,7 @@ def import_(
 @app.command()
 def demo(url: Url = None, login: Login = None) -> None:
     """Fill the suite with a made-up company and some months of its life."""
-    from salesbeat import demo as module  # pyright: ignore[reportAttributeAccessIssue]
+    from salesbeat import demo as module
 
     _signed_in(url, login, module.run)
 

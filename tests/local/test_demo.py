@@ -1,0 +1,333 @@
+"""The made-up company: the same for the same day, believable, taken by the services, and harmless when run again."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter, defaultdict
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from contracts.money import Money
+from contracts.orders import OrderStatus, Product
+from customers.customer import api as customers_api
+from customers.customer.identity import likenesses
+from customers.office import api as offices_api
+from customers.person import api as people_api
+from customers.region import api as regions_api
+from orders.order import api as orders_api
+from orders.order import lines as arithmetic
+from orders.product import api as products_api
+from reporting.target import api as targets_api
+from salesbeat.demo import calendar, command, company, life
+from salesbeat.importing import send
+from salesbeat.importing.plan import Record, Request
+from salesbeat.refusals import Refused
+from tests.local.import_gateway import Gateway, problem
+
+TODAY = date(2026, 11, 24)
+DAYS = (TODAY, date(2026, 1, 1), date(2026, 3, 2), date(2026, 10, 8), date(2027, 6, 15))
+
+BODIES: dict[str, Any] = {
+    "regions": regions_api.NewRegion,
+    "offices": offices_api.NewOffice,
+    "people": people_api.NewPerson,
+    "products": products_api.NewProduct,
+    "customers": customers_api.NewCustomer,
+    "contacts": customers_api.NewContact,
+    "orders": orders_api.NewOrder,
+    "targets": targets_api.NewTarget,
+    "qualification": customers_api.Entry,
+    "activation": customers_api.Reasoned,
+    "loss": customers_api.Reasoned,
+    "verification": orders_api.Verification,
+    "return": orders_api.Reasoned,
+    "correction": orders_api.OrderCorrection,
+    "confirmation": orders_api.Confirmation,
+    "amendment": orders_api.Amendment,
+    "allocation": orders_api.Allocation,
+    "delivery": orders_api.Delivery,
+    "handover": orders_api.Handover,
+    "closure": orders_api.Entry,
+    "cancellation": orders_api.Reasoned,
+}
+STATUS = {
+    "creation": OrderStatus.RECEIVED,
+    "correction": OrderStatus.RECEIVED,
+    "return": OrderStatus.RETURNED,
+    "verification": OrderStatus.VERIFIED,
+    "confirmation": OrderStatus.CONFIRMED,
+    "allocation": OrderStatus.ALLOCATED,
+    "delivery": OrderStatus.DELIVERED,
+    "handover": OrderStatus.HANDOVER_COMPLETE,
+    "closure": OrderStatus.CLOSED,
+    "cancellation": OrderStatus.CANCELLED,
+}
+
+
+@cache
+def lived(today: date) -> dict[str, list[Record]]:
+    return life.records(today)
+
+
+def all_said(records: dict[str, list[Record]]) -> list[tuple[str, str, str]]:
+    return [(r.path, r.method, r.key) for kind in records.values() for record in kind for r in record.requests]
+
+
+def steps(order: Record) -> list[str]:
+    return [request.name for request in order.requests]
+
+
+def status(order: Record) -> OrderStatus:
+    return STATUS[[name for name in steps(order) if name != "amendment"][-1]]
+
+
+def local_day(request: Request) -> date:
+    return datetime.fromisoformat(request.body["occurred_at"]).date()
+
+
+def worth(today: date) -> dict[tuple[str, str], int]:
+    """Confirmed orders in minor units by office and month, by the arithmetic of the orders service."""
+    made = lived(today)
+    products = {
+        record.id: Product.model_validate({k: v for k, v in record.requests[0].body.items() if k != "import_source"})
+        for record in made["products"]
+    }
+    sums: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for order in made["orders"]:
+        lines = arithmetic.at_cost(arithmetic.priced(wanted(order), products, currency="CNY"), products)
+        margin = arithmetic.margin(lines)
+        assert margin is not None
+        assert 0 < margin.minor < arithmetic.total(lines).minor
+        for request in order.requests:
+            if request.name == "confirmation" and status(order) != OrderStatus.CANCELLED:
+                office = next(need for need in order.needs[0].needs if need.kind == "offices")
+                sums[office.key, request.body["occurred_at"][:7]] += arithmetic.total(lines).minor
+    return sums
+
+
+def wanted(order: Record) -> list[arithmetic.Wanted]:
+    return [
+        arithmetic.Wanted(
+            line["product"],
+            Decimal(line["quantity"]),
+            Money(**line["unit_price"]) if "unit_price" in line else None,
+            None,
+            Decimal(line["discount_percent"]) if "discount_percent" in line else None,
+        )
+        for line in order.requests[0].body["lines"]
+    ]
+
+
+def test_the_same_day_gives_the_same_company() -> None:
+    assert all_said(life.records(TODAY)) == all_said(lived(TODAY))
+
+
+@pytest.mark.parametrize(("days", "known"), [(1, 0.99), (5, 0.95), (12, 0.75)])
+def test_another_day_takes_the_same_company_further(days: int, known: float) -> None:
+    """What both days know begins with the same words: run again later, the demo only adds."""
+    before = {record.id: record for kind in lived(TODAY).values() for record in kind}
+    later = {record.id: record for kind in lived(TODAY + timedelta(days=days)).values() for record in kind}
+    both = before.keys() & later.keys()
+    assert len(both) > known * len(before)
+    for id in both:
+        said = [request.key for request in before[id].requests]
+        assert [request.key for request in later[id].requests][: len(said)] == said
+    assert any(len(later[id].requests) > len(before[id].requests) for id in both)
+
+
+@pytest.mark.parametrize("today", DAYS, ids=str)
+def test_the_company_is_as_large_as_promised(today: date) -> None:
+    made = lived(today)
+    counts = {kind: len(records) for kind, records in made.items()}
+    assert (counts["regions"], counts["offices"], counts["people"], counts["products"]) == (3, 6, 40, 15)
+    assert 100 <= counts["customers"] <= 145
+    assert 500 <= counts["orders"] <= 1300
+    roles = Counter(person.role for person in company.PEOPLE)
+    assert roles == {
+        "top_manager": 1,
+        "owner": 1,
+        "regional_supervisor": 3,
+        "office_head": 6,
+        "salesperson": 24,
+        "clerk": 3,
+        "service_desk": 2,
+    }
+    assert len({record.id for kind in made.values() for record in kind}) == sum(counts.values())
+
+
+@pytest.mark.parametrize("today", DAYS, ids=str)
+def test_nothing_happens_on_a_day_off_or_after_yesterday(today: date) -> None:
+    for kind in ("customers", "contacts", "orders", "targets"):
+        for record in lived(today)[kind]:
+            for request in record.requests:
+                day = local_day(request)
+                assert calendar.is_workday(day), (record.key, request.name, day)
+                assert day < today
+
+
+@pytest.mark.parametrize("today", DAYS, ids=str)
+def test_every_state_of_an_order_is_there(today: date) -> None:
+    orders = lived(today)["orders"]
+    counts = Counter(status(order) for order in orders)
+    assert set(counts) == set(OrderStatus)
+    assert any("amendment" in steps(order) for order in orders)
+    confirmed = [order for order in orders if "confirmation" in steps(order)]
+    assert any(status(order) == OrderStatus.CANCELLED for order in confirmed)
+    assert counts[OrderStatus.CANCELLED] < 0.12 * len(orders)
+
+
+@pytest.mark.parametrize("today", DAYS, ids=str)
+def test_every_state_of_a_new_customer_is_there(today: date) -> None:
+    last = Counter(record.requests[-1].name for record in lived(today)["customers"])
+    assert set(last) == {"creation", "qualification", "activation", "loss"}
+
+
+def test_some_orders_come_late() -> None:
+    late = 0
+    done = [order for order in lived(TODAY)["orders"] if "handover" in steps(order)]
+    for order in done:
+        by_name = {request.name: request for request in order.requests}
+        promised = by_name["confirmation"].body["promised_date"]
+        promised = by_name["amendment"].body.get("promised_date", promised) if "amendment" in by_name else promised
+        late += local_day(by_name["handover"]) > date.fromisoformat(promised)
+    assert 0.1 < late / len(done) < 0.45
+
+
+@pytest.mark.parametrize("today", DAYS, ids=str)
+def test_the_steps_of_a_record_follow_each_other_in_time(today: date) -> None:
+    for kind in ("customers", "orders"):
+        for record in lived(today)[kind]:
+            moments = [datetime.fromisoformat(request.body["occurred_at"]) for request in record.requests]
+            assert moments == sorted(moments)
+            for request in record.requests:
+                if request.name == "confirmation":
+                    assert moments[0] <= datetime.fromisoformat(request.body["customer_told_at"])
+                    assert date.fromisoformat(request.body["promised_date"]) >= local_day(request)
+
+
+@pytest.mark.parametrize("today", DAYS, ids=str)
+def test_amounts_are_exact_and_leave_a_margin(today: date) -> None:
+    assert all(isinstance(minor, int) and minor > 0 for minor in worth(today).values())
+    for target in lived(today)["targets"]:
+        assert target.requests[0].body["amount"]["minor"] % 1_000_000 == 0
+
+
+@pytest.mark.parametrize("today", [TODAY, date(2027, 6, 15)], ids=str)
+def test_one_office_rises_and_one_is_weak(today: date) -> None:
+    sums = worth(today)
+    months = sorted({month for _, month in sums})
+    rising = [sums[company.RISING, month] for month in months[:3]]
+    assert rising[0] < rising[1] < rising[2]
+    whole = {office.code: sum(sums[office.code, month] for month in months) for office in company.OFFICES}
+    assert min(whole, key=lambda code: whole[code]) == company.WEAK
+
+
+@pytest.mark.parametrize("today", DAYS, ids=str)
+def test_no_two_customers_are_taken_for_one(today: date) -> None:
+    alike: Counter[str] = Counter()
+    for record in lived(today)["customers"]:
+        body = record.requests[0].body
+        alike.update(likenesses(body["name"], body["phone"], body["tax_id"]))
+    assert max(alike.values()) == 1
+
+
+def test_people_work_before_they_do_anything() -> None:
+    made = lived(TODAY)
+    opened = {record.id: record.requests[0].body["opened_on"] for record in made["offices"]}
+    joined = {record.id: record.requests[0].body for record in made["people"]}
+    assert all(body["joined_on"] >= opened.get(body.get("office", ""), "") for body in joined.values())
+    for kind in ("customers", "orders", "targets"):
+        for record in made[kind]:
+            for request in record.requests:
+                assert request.body["occurred_at"] > joined[request.body["on_behalf_of"]]["joined_on"]
+
+
+def test_the_services_take_every_body() -> None:
+    seen: set[str] = set()
+    for kind, records in lived(TODAY).items():
+        for record in records:
+            for request in record.requests:
+                name = kind if request.name == "creation" else request.name
+                BODIES[name].model_validate(request.body)
+                seen.add(name)
+    assert seen == set(BODIES)
+
+
+def test_holidays_and_the_weekends_worked_for_them() -> None:
+    assert not calendar.is_workday(date(2026, 10, 1))
+    assert calendar.is_workday(date(2026, 10, 10))  # a Saturday
+    assert not calendar.is_workday(date(2026, 10, 11))
+    assert calendar.is_workday(date(2026, 9, 20))  # a Sunday
+    assert calendar.after(date(2026, 9, 30), 1) == date(2026, 10, 8)
+    assert calendar.after(date(2026, 10, 8), -1) == date(2026, 9, 30)
+    assert not calendar.HOLIDAYS & calendar.EXTRA_WORKDAYS
+    assert all(day.isoweekday() > 5 for day in calendar.EXTRA_WORKDAYS)
+
+
+@pytest.fixture
+def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
+    made = Gateway()
+
+    class Sender(send.Sender):
+        def __init__(self, *args: Any, **more: Any) -> None:
+            super().__init__(*args, **more, sleep=made.sleep, now=lambda: made.seconds)
+
+    monkeypatch.setattr(command, "Sender", Sender)
+    return made
+
+
+async def demo(gateway: Gateway, today: date = TODAY) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    await command.run(gateway, today=today, console=console)  # type: ignore[arg-type]
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+async def test_a_second_run_changes_nothing_and_a_later_one_goes_on(gateway: Gateway) -> None:
+    text = await demo(gateway)
+    assert len(gateway.of("orders")) == len(lived(TODAY)["orders"])
+    assert {order["status"] for order in gateway.of("orders")} == {str(each) for each in OrderStatus}
+    assert sum(len(customer["contacts"]) for customer in gateway.of("customers")) == len(lived(TODAY)["contacts"])
+    for role in ("salesperson", "office_head", "regional_supervisor", "top_manager", "owner", "clerk", "service_desk"):
+        assert f"({role})" in text
+    assert command.PASSWORD in text
+    before = {id: record["version"] for id, record in gateway.records.items()}
+    gateway.later(hours=1)
+    assert "Nothing new has happened" in await demo(gateway)
+    assert {id: record["version"] for id, record in gateway.records.items()} == before
+    gateway.later(days=5)
+    await demo(gateway, TODAY + timedelta(days=5))
+    assert len(gateway.records) > len(before)
+    assert sum(gateway.records[id]["version"] > version for id, version in before.items()) > 50
+
+
+@pytest.fixture
+def few_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = {kind: records[:50] if kind == "orders" else records for kind, records in lived(TODAY).items()}
+    monkeypatch.setattr(life, "records", lambda today: few)
+
+
+@pytest.mark.usefixtures("few_orders")
+async def test_accounts_are_of_people_that_there_are(gateway: Gateway) -> None:
+    await demo(gateway)
+    accounts = gateway.of("accounts")
+    assert {gateway.records[account["person"]]["email"].partition("@")[0] for account in accounts} == {
+        account["login"] for account in accounts
+    }
+    assert {account["password"] for account in accounts} == {command.PASSWORD}
+    places = {gateway.records[account["person"]].get("office") for account in accounts}
+    assert places > {office["id"] for office in gateway.of("offices")}
+
+
+@pytest.mark.usefixtures("few_orders")
+async def test_what_is_not_taken_is_told(gateway: Gateway) -> None:
+    gateway.before = lambda request: (
+        problem(422, "no", "Not today.") if request.url.path == "/api/v1/products" else None
+    )
+    with pytest.raises(Refused, match="products: Not today"):
+        await demo(gateway)
