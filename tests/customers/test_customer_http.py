@@ -97,9 +97,8 @@ async def test_an_import_gives_owner_dates_and_source(door: Door) -> None:
 
 
 async def test_an_imported_customer_is_held_by_its_owner_since_they_joined_at_the_earliest(door: Door) -> None:
-    made = await a_customer(
-        door, AS_IMPORTER, owner=CHEN, prospect_since="2012-05-06", import_source="crm:customers:18"
-    )
+    long_ago = {"prospect_since": "2012-05-06", "occurred_at": "2012-05-06T12:00:00+08:00"}
+    made = await a_customer(door, AS_IMPORTER, owner=CHEN, import_source="crm:customers:18", **long_ago)
     assert (made["prospect_since"], made["ownership"][0]["valid_from"]) == ("2012-05-06", "2020-01-01")
 
 
@@ -286,6 +285,20 @@ async def test_a_different_customer_of_the_same_name_is_declared_so(door: Door) 
     assert "A tax id belongs to one customer only" in problem["detail"]
 
 
+async def test_a_declared_difference_stays_when_the_other_customer_goes_out_of_sight(door: Door) -> None:
+    first = await a_customer(door, AS_WANG, "华兴")
+    known = [first["id"]]
+    second = await a_customer(door, AS_HEAD, "华兴", owner=WANG, not_duplicate_of=known)
+    as_ = door.as_(AS_CHIEF)
+    given = await door.post(
+        f"{CUSTOMERS}/{first['id']}/owner", json={"owner": CHEN, "valid_from": "2026-03-11"}, headers=as_
+    )
+    assert given.status_code == 200
+    said = {"not_duplicate_of": known, "phone": "13900004444"}
+    changed = await door.patch(f"{CUSTOMERS}/{second['id']}", json=said, headers=door.as_(AS_WANG, version=1))
+    assert changed.status_code == 200
+
+
 async def test_a_change_can_make_a_duplicate_too(door: Door) -> None:
     there = await a_customer(door, AS_LI, "华兴")
     other = await a_customer(door, AS_LI, "大成")
@@ -454,7 +467,7 @@ async def test_contacts_come_change_and_leave(door: Door) -> None:
         ({"referred_by": "nobody"}, "unknown_contact", "referred_by"),
         ({"email": "at example"}, "invalid_input", "email"),
         ({"decision_role": "king"}, "invalid_input", "decision_role"),
-        ({"id": an_id("boss")}, "id_taken", "id"),
+        ({"id": an_id("boss")}, "contact_id_taken", "id"),
     ],
 )
 async def test_a_contact_that_makes_no_sense_is_refused(

@@ -60,7 +60,11 @@ async def register(
     """
     if (stored := await repositories.customers.repeated(new.id, command)) is not None:
         return stored
-    owner, office = await repositories.posted_at(new.owner, at)
+    owner = await repositories.person(new.owner, "owner")
+    if new.imported and at.date() < owner.joined_on:
+        _, office = await repositories.posted(owner.id, owner.joined_on)
+    else:
+        _, office = await repositories.posted_at(owner.id, at)
     day = business_date(office, at, clock.now(), any_past=any_past(caller))
     since = new.prospect_since or day
     # Whoever joined later than the customer became a prospect has held it since they joined.
@@ -88,7 +92,7 @@ async def register(
         imported=new.imported,
     )
     customer, happened = model.register(customer, at, day)
-    await _check_known(repositories, caller, customer.not_duplicate_of)
+    await _check_known(repositories, caller, set(customer.not_duplicate_of))
     await _check_alone(repositories, caller, customer)
     try:
         return await repositories.customers.create(customer, happened, command)
@@ -107,8 +111,8 @@ async def update(
     """Raises NotFound, Stale, NotPossible, Invalid (unknown_customer), Conflict (duplicate_customer)."""
     stored, office = await _open(repositories, caller, customer_id)
     changed = stored.state.model_copy(update=dict(changes))
-    if "not_duplicate_of" in changes:
-        await _check_known(repositories, caller, changed.not_duplicate_of)
+    # One that was declared different long ago may have moved out of the caller's sight.
+    await _check_known(repositories, caller, set(changed.not_duplicate_of) - set(stored.state.not_duplicate_of))
     if changes.keys() & {"name", "phone", "tax_id", "not_duplicate_of"}:
         await _check_alone(repositories, caller, changed)
 
@@ -221,10 +225,12 @@ async def _ownership(repositories: Repositories, owner: str, day: date) -> Owner
 # --- duplicates (domain.md A9, row 15) ------------------------------------------------------------
 
 
-async def _check_known(repositories: Repositories, caller: Caller, different: list[str]) -> None:
+async def _check_known(repositories: Repositories, caller: Caller, different: set[str]) -> None:
     """Raises Invalid where somebody declares a difference from customers that they cannot have compared."""
     scope = LIKE if any_past(caller) else within(caller)
-    if different and len(await repositories.customers.find(scope, {"_id": {"$in": different}})) < len(set(different)):
+    if different and len(await repositories.customers.find(scope, {"_id": {"$in": sorted(different)}})) < len(
+        different
+    ):
         raise Invalid(
             "unknown_customer",
             "not_duplicate_of names a customer that does not exist or is not yours to see.",

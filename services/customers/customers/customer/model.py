@@ -207,7 +207,7 @@ def add_contact(customer: Customer, contact: Contact, at: datetime, day: date) -
         return customer, None
     if known is not None:
         raise NotPossible(
-            "id_taken", "Another contact has this id: choose a new one.", "此编号已属于另一联系人。", field="id"
+            "contact_id_taken", "Another contact has this id: choose a new one.", "此编号已属于另一联系人。", field="id"
         )
     _sound_contact(customer, contact)
     changed = customer.model_copy(update={"contacts": [*customer.contacts, contact]})
