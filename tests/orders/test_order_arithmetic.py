@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.money import Money
@@ -14,6 +14,7 @@ from contracts.orders import Product
 from contracts.refusals import NotPossible
 from orders.order.lines import LARGEST, Wanted, at_cost, margin, priced, times, total
 
+unhurried = settings(deadline=None)  # the machine may be busy
 quantities = st.integers(1, 10**9).map(lambda n: Decimal(n).scaleb(-3))
 prices = st.integers(0, 10**6)
 percents = st.integers(0, 1_000_000).map(lambda n: Decimal(n).scaleb(-4))
@@ -34,6 +35,7 @@ def half_up(exact: Fraction) -> int:
     return int(exact + Fraction(1, 2)) if exact >= 0 else -int(-exact + Fraction(1, 2))
 
 
+@unhurried
 @given(st.decimals(min_value=0, max_value=10**12, places=3), st.integers(0, LARGEST))
 def test_a_product_is_rounded_half_up_from_its_exact_value(factor: Decimal, minor: int) -> None:
     assert times(factor, minor) == half_up(Fraction(factor) * minor)
@@ -45,6 +47,7 @@ def test_a_half_goes_up(quantity: str, amount: int) -> None:
     assert line.amount.minor == amount
 
 
+@unhurried
 @given(quantities, prices, st.one_of(st.none(), percents))
 def test_a_line_is_its_gross_less_its_discount(quantity: Decimal, price: int, percent: Decimal | None) -> None:
     (line,) = priced([Wanted("p", quantity, discount_percent=percent)], {"p": product(price=price)})
@@ -54,6 +57,7 @@ def test_a_line_is_its_gross_less_its_discount(quantity: Decimal, price: int, pe
     assert 0 <= line.amount.minor <= gross
 
 
+@unhurried
 @given(quantities, prices, st.integers(-10, 10**12))
 def test_a_discount_lies_within_its_line(quantity: Decimal, price: int, discount: int) -> None:
     gross = half_up(Fraction(quantity) * price)
@@ -67,6 +71,7 @@ def test_a_discount_lies_within_its_line(quantity: Decimal, price: int, discount
         assert (refused.value.code, refused.value.field) == ("discount_beyond_line", "lines.0.discount")
 
 
+@unhurried
 @given(st.lists(st.tuples(quantities, prices, prices), min_size=1, max_size=8))
 def test_total_and_margin_are_the_sums_of_the_lines(rows: list[tuple[Decimal, int, int]]) -> None:
     products = {str(n): product(str(n), price, cost=cost) for n, (_, price, cost) in enumerate(rows)}
@@ -77,6 +82,7 @@ def test_total_and_margin_are_the_sums_of_the_lines(rows: list[tuple[Decimal, in
     assert left.minor == total(lines).minor - sum(half_up(Fraction(quantity) * cost) for quantity, _, cost in rows)
 
 
+@unhurried
 @given(st.lists(st.sampled_from(["CNY", "USD", "JPY"]), min_size=1, max_size=6), st.sampled_from(["CNY", "USD", None]))
 def test_an_order_has_one_currency(currencies: list[str], currency: str | None) -> None:
     products = {str(n): product(str(n), currency=code) for n, code in enumerate(currencies)}
@@ -131,6 +137,7 @@ def test_what_is_no_longer_sold_is_ordered_further_only_where_it_is_on_the_order
     assert (refused.value.code, refused.value.field) == ("unknown_product", "lines.1.product")
 
 
+@unhurried
 @given(quantities)
 def test_a_quantity_reads_the_same_everywhere(quantity: Decimal) -> None:
     (line,) = priced([Wanted("p", quantity)], {"p": product(price=0)})
