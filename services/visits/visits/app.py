@@ -5,13 +5,27 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI
 
 from chassis.service import Store, http_app, resync_router
+from visits.absence.api import router as absences
+from visits.daily_report.api import router as daily_reports
+from visits.form_duty.api import router as form_duties
 from visits.market_report.api import router as market_reports
+from visits.meeting.api import router as meetings
+from visits.plan.api import router as plans
 from visits.policy.api import router as policies
 from visits.repositories import Repositories
 from visits.settings import Settings
 from visits.task.api import router as tasks
 
-ROUTERS: tuple[APIRouter, ...] = (tasks, policies, market_reports)
+ROUTERS: tuple[APIRouter, ...] = (
+    tasks,
+    policies,
+    plans,
+    market_reports,
+    meetings,
+    daily_reports,
+    absences,
+    form_duties,
+)
 
 
 def app(settings: Settings) -> FastAPI:

@@ -6,14 +6,41 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from chassis.consumer import Received
-from contracts.topics import CUSTOMERS, MARKET_REPORTS, OFFICES, ORDERS, PEOPLE, TARGETS
+from contracts.topics import (
+    ABSENCES,
+    COMPLAINTS,
+    CUSTOMERS,
+    DAILY_REPORTS,
+    MARKET_REPORTS,
+    MEETINGS,
+    OFFICES,
+    ORDERS,
+    PEOPLE,
+    TARGETS,
+    VISIT_PLANS,
+)
+from visits.complaint_line import commands as complaint_lines
+from visits.daily_report import commands as daily_reports
+from visits.form_duty import commands as form_duties
 from visits.market_report import commands as market_reports
+from visits.meeting import commands as meetings
+from visits.plan import commands as plans
 from visits.repositories import Repositories
 
 Reaction = Callable[[Repositories, Sequence[Received]], Awaitable[None]]
 
 REACTIONS: Mapping[str, tuple[Reaction, ...]] = {
     MARKET_REPORTS.name: (market_reports.react,),
+    MEETINGS.name: (meetings.react,),
+    VISIT_PLANS.name: (form_duties.plans_said,),
+    DAILY_REPORTS.name: (
+        form_duties.reports_said,
+        complaint_lines.reports_said,
+        daily_reports.follow_reports,
+        plans.close_reported,
+    ),
+    ABSENCES.name: (form_duties.absences_said,),
+    COMPLAINTS.name: (complaint_lines.complaints_said,),
 }
 """What is done because of the events of a topic. Each may be repeated and takes them in any order."""
 

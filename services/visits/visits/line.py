@@ -98,6 +98,8 @@ class Line:
                 "status": AbsenceStatus.APPROVED,
                 "business_date": {"$lte": day.isoformat()},
                 "last_day": {"$gte": day.isoformat()},
+                # Whoever is back from a trip signs again.
+                "$or": [{"returned_on": None}, {"returned_on": {"$gt": day.isoformat()}}],
             },
         )
         return [stored.state.deputy for stored in found if stored.state.deputy]

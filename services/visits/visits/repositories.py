@@ -85,6 +85,8 @@ class Repositories:
         await self.visits.prepare(*by_day, {"keys": [("customer", 1), ("business_date", 1)]}, {"keys": [("plan", 1)]})
         await self.calls.prepare(*by_day)
         await self.reports.prepare(one_a_day, *by_day[1:])
+        confirmed = [("confirmation.credit.person", 1), ("confirmation.business_date", 1)]
+        await self.known.orders.collection.create_index(confirmed)
         await self.complaints.prepare({"keys": [("report", 1)]})
         await self.duties.prepare(*by_day, {"keys": [("status", 1), ("due_at", 1)]})
         await self.market_reports.prepare(*by_day, {"keys": [("status", 1), ("acknowledge_by", 1)]})

@@ -5,8 +5,11 @@ from __future__ import annotations
 from chassis.consumer import Consumer
 from chassis.relay import Relay
 from chassis.service import Store, Timer, Worker
+from visits.absence import commands as absences
 from visits.consumers import TOPICS, Learner
+from visits.form_duty import commands as form_duties
 from visits.market_report import commands as market_reports
+from visits.plan import commands as plans
 from visits.repositories import Repositories
 from visits.settings import Settings
 
@@ -28,5 +31,9 @@ def worker(settings: Settings) -> Worker:
 def timers(repositories: Repositories) -> list[Timer]:
     """What comes due without anybody's doing."""
     return [
+        Timer("plans executed unsigned", 30.0, lambda: plans.flag_unsigned(repositories)),
         Timer("market reports", 20.0, lambda: market_reports.escalate_due(repositories)),
+        Timer("duties of days that have begun", 15.0, lambda: form_duties.open_begun(repositories)),
+        Timer("forms past their cut-off", 20.0, lambda: form_duties.mark_missing(repositories)),
+        Timer("long trips", 60.0, lambda: absences.watch_trips(repositories)),
     ]

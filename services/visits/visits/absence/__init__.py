@@ -1,0 +1,1 @@
+"""Leave 请假 and trips 出差."""

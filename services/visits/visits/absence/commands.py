@@ -1,0 +1,166 @@
+"""The absence's commands: load, decide, save; and the timer of long trips.
+
+Every command raises Forbidden, NotFound for an absence out of reach, Stale, WrongState, and NotPossible for a time or
+a value that the rules refuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import date
+
+from chassis import clock
+from chassis.aggregate import Command, Decision, Stored
+from chassis.problems import Conflict, Invalid
+from chassis.scope import everything
+from contracts.steps import Step
+from contracts.visits import Absence, AbsenceKind, AbsenceStatus
+from visits import rights
+from visits.absence import model
+from visits.backdated import check_day
+from visits.doors import Act
+from visits.known import Place
+from visits.policy import queries as policies
+from visits.repositories import Repositories
+from visits.signing import to_decide
+
+IN_FORCE = (AbsenceStatus.APPLIED, AbsenceStatus.APPROVED)
+ALERTED_A_TURN = 500
+
+
+async def apply(
+    repositories: Repositories,
+    act: Act,
+    at: Place,
+    absence_id: str,
+    *,
+    kind: AbsenceKind,
+    last_day: date,
+    reason: str,
+    place: str | None = None,
+    deputy: str | None = None,
+) -> Stored[Absence]:
+    """Leave or a trip from the place's day on.
+
+    Raises Invalid (unknown_person, not_on_roster) for the deputy, Conflict (absence_overlaps, id_taken).
+    """
+    if (stored := await repositories.absences.repeated(absence_id, act.command)) is not None:
+        return stored
+    check_day(at.office, at.day, act, field="first_day", ahead=True)
+    absence = Absence.model_validate(
+        {
+            **at.owned,
+            "id": absence_id,
+            "kind": kind,
+            "status": AbsenceStatus.APPLIED,
+            "last_day": last_day,
+            "reason": reason,
+            "place": place,
+            "deputy": deputy,
+            "imported": act.imported,
+        }
+    )
+    applied, happened = model.apply(absence, act.step(at.office))
+    if deputy is not None:
+        person = await repositories.known.person(deputy, "deputy")
+        if person.posting_on(at.day) is None:
+            raise Invalid(
+                "not_on_roster",
+                f"{person.name} is not on the roster on {at.day}: name somebody who is.",
+                f"{person.name} 在 {at.day} 不在职:请选择在职人员。",
+                field="deputy",
+            )
+    await _free(repositories, applied)
+    return await repositories.absences.create(applied, happened, act.command)
+
+
+async def approve(repositories: Repositories, act: Act, absence_id: str, reason: str) -> Stored[Absence]:
+    """By somebody of the reporting line."""
+    await to_decide(repositories, repositories.absences, act, absence_id)
+    return await _decided(repositories, act, absence_id, lambda absence, step: model.approve(absence, step, reason))
+
+
+async def refuse(repositories: Repositories, act: Act, absence_id: str, reason: str) -> Stored[Absence]:
+    """By somebody of the reporting line."""
+    await to_decide(repositories, repositories.absences, act, absence_id)
+    return await _decided(repositories, act, absence_id, lambda absence, step: model.refuse(absence, step, reason))
+
+
+async def cancel(repositories: Repositories, act: Act, absence_id: str) -> Stored[Absence]:
+    """By whoever is absent."""
+    return await _own_step(repositories, act, absence_id, model.cancel)
+
+
+async def come_back(repositories: Repositories, act: Act, absence_id: str) -> Stored[Absence]:
+    """By whoever was on the trip."""
+    return await _own_step(repositories, act, absence_id, model.come_back)
+
+
+async def watch_trips(repositories: Repositories) -> None:
+    """Tell of each trip that has become longer than the office's policy allows, once."""
+    now, scope = clock.now(), everything("a timer watches all trips")
+    for office in await repositories.known.offices.find():
+        today = office.business_date(now)
+        most = (await policies.of(repositories, office.id)).long_away_days
+        where = {
+            "office": office.id,
+            "kind": AbsenceKind.TRIP,
+            "status": AbsenceStatus.APPROVED,
+            "returned_on": None,
+            "long_away_alerted": None,
+            "business_date": {"$lte": today.isoformat()},
+        }
+        for stored in await repositories.absences.find(scope, where, limit=ALERTED_A_TURN):
+
+            def decide(absence: Absence, today: date = today, most: int = most) -> Decision[Absence]:
+                return model.long_away(absence, today, most, now)
+
+            await repositories.absences.change(stored.state.id, scope, decide, Command(actor="/visits"))
+
+
+async def _free(repositories: Repositories, absence: Absence) -> None:
+    """Raises Conflict (absence_overlaps) where the person is away on one of the days already."""
+    there = await repositories.absences.find(
+        everything("their own other absences"),
+        {
+            "owner": absence.owner,
+            "status": {"$in": list(IN_FORCE)},
+            "business_date": {"$lte": absence.last_day.isoformat()},
+            "last_day": {"$gte": absence.business_date.isoformat()},
+        },
+    )
+    # Whoever came back from a trip early is here again.
+    first = absence.business_date
+    away = [one.state for one in there if one.state.returned_on is None or one.state.returned_on > first]
+    if away:
+        raise Conflict(
+            "absence_overlaps",
+            f"There is an absence from {away[0].business_date} to {away[0].last_day} already: cancel it, or choose "
+            "other days.",
+            f"已有 {away[0].business_date} 至 {away[0].last_day} 的请假或出差:请先取消,或选择其他日期。",
+            absence=away[0].id,
+        )
+
+
+async def _decided(
+    repositories: Repositories, act: Act, absence_id: str, decide: Callable[[Absence, Step], Decision[Absence]]
+) -> Stored[Absence]:
+    async def stepped(absence: Absence) -> Decision[Absence]:
+        return decide(absence, act.step(await repositories.known.office(absence.office)))
+
+    scope = everything("the reporting line has said that they may")
+    return await repositories.absences.change(absence_id, scope, stepped, act.command)
+
+
+async def _own_step(
+    repositories: Repositories,
+    act: Act,
+    absence_id: str,
+    decide: Callable[[Absence, Step], Decision[Absence] | Awaitable[Decision[Absence]]],
+) -> Stored[Absence]:
+    async def stepped(absence: Absence) -> Decision[Absence]:
+        rights.own(act.caller, act.person, absence.owner)
+        decision = decide(absence, act.step(await repositories.known.office(absence.office)))
+        return await decision if isinstance(decision, Awaitable) else decision
+
+    return await repositories.absences.change(absence_id, rights.reach(act.caller), stepped, act.command)

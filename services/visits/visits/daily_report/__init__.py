@@ -1,0 +1,1 @@
+"""Daily sales reports 每日销售报告表."""

@@ -1,0 +1,244 @@
+"""The duties' reactions and timers. Nobody makes or changes a duty by hand.
+
+The due set: each salesperson on the roster of an office, each working day of its calendar from the policy's
+`forms_from` on, once for the plan and once for the report, less approved leave. A trip owes its forms. A form that is
+handed in for a day on which none was due, such as a day off, makes no duty: nothing was owed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+from chassis import clock
+from chassis.aggregate import Command, Decision
+from chassis.consumer import Received
+from chassis.ids import derived_id
+from chassis.mongo import ASCENDING
+from chassis.scope import everything
+from contracts.staff import Office, Role
+from contracts.visits import (
+    Absence,
+    AbsenceKind,
+    AbsenceStatus,
+    DailyReport,
+    Form,
+    FormDuty,
+    FormStatus,
+    VisitPlan,
+    VisitPolicy,
+)
+from visits.form_duty import model
+from visits.form_duty.cutoff import form_due_at, is_due_day, owes
+from visits.policy import queries as policies
+from visits.repositories import Repositories
+
+DAYS_A_TURN: Final = 100
+"""Office days that are opened in one turn of the timer: some seconds of work."""
+MARKED_A_TURN: Final = 500
+LOOKED_AT_AGAIN: Final = timedelta(days=7)
+"""So far back each new day's turn looks again, for whoever was registered or posted after the fact."""
+
+_TIMER = Command(actor="/visits")
+_BUS = everything("duties follow from events and the calendar, for nobody")
+
+
+def duty_id(person: str, day: date, form: Form) -> str:
+    """One duty for each person, day and form."""
+    return derived_id("form duties", f"{person}/{day.isoformat()}/{form.value}")
+
+
+# --- reactions ------------------------------------------------------------------------------------
+
+
+async def plans_said(repositories: Repositories, events: Sequence[Received]) -> None:
+    """Plans were submitted, returned, signed."""
+    for event in events:
+        await _filed(repositories, event.data(VisitPlan), Form.PLAN, event)
+
+
+async def reports_said(repositories: Repositories, events: Sequence[Received]) -> None:
+    """Reports were submitted, returned, signed."""
+    for event in events:
+        await _filed(repositories, event.data(DailyReport), Form.REPORT, event)
+
+
+async def absences_said(repositories: Repositories, events: Sequence[Received]) -> None:
+    """Leave was approved, which excuses, or cancelled: then the forms are due again."""
+    for event in events:
+        absence = event.data(Absence)
+        if absence.kind is not AbsenceKind.LEAVE:
+            continue
+        days = {"$gte": absence.business_date.isoformat(), "$lte": absence.last_day.isoformat()}
+        for stored in await repositories.duties.find(_BUS, {"owner": absence.owner, "business_date": days}):
+            await _learn(repositories, stored.state.id, None, event.occurred_at, Command.heard("visits", event))
+
+
+async def _filed(repositories: Repositories, form: VisitPlan | DailyReport, kind: Form, event: Received) -> None:
+    said = model.filed(form, event.version)
+    if said is None:
+        return
+    command = Command.heard("visits", event)
+    identity = duty_id(form.owner, form.business_date, kind)
+    if not await repositories.duties.find(_BUS, {"_id": identity}):
+        person = await repositories.known.people.get(form.owner)
+        posting = person.posting_on(form.business_date) if person else None
+        office = await repositories.known.offices.get(posting.office) if posting and posting.office else None
+        if person is None or office is None or not owes(person, office.id, form.business_date):
+            return
+        policy = await policies.of(repositories, office.id)
+        if not is_due_day(office, policy, form.business_date):
+            return
+        excused = form.owner in await _on_leave(repositories, [form.owner], form.business_date)
+        duty = _duty(person.id, office, policy, kind, form.business_date)
+        await _open(repositories, duty, said, excused, command)
+    # Somebody else may have made it meanwhile, knowing less.
+    await _learn(repositories, identity, said, event.occurred_at, command)
+
+
+async def _learn(
+    repositories: Repositories, identity: str, said: model.Filed | None, at: datetime, command: Command
+) -> None:
+    async def decide(duty: FormDuty) -> Decision[FormDuty]:
+        excused = duty.owner in await _on_leave(repositories, [duty.owner], duty.business_date)
+        return model.learned(duty, said, excused, at)
+
+    await repositories.duties.change(identity, _BUS, decide, command)
+
+
+# --- timers ---------------------------------------------------------------------------------------
+
+
+async def open_begun(repositories: Repositories) -> None:
+    """Open the duties of the days that have begun, each office by its own clock and calendar.
+
+    How far each office is, is remembered; a turn is bounded, so a long way back is caught up in several.
+    """
+    left = DAYS_A_TURN
+    for office in await repositories.known.offices.find():
+        policy = await policies.of(repositories, office.id)
+        if policy.forms_from is None:
+            continue
+        today = office.business_date(clock.now())
+        day = await _next_day(repositories, office, policy.forms_from, today)
+        while day is not None and day <= today and left > 0:
+            await open_day(repositories, office, policy, day)
+            await _remember(repositories, office, policy.forms_from, day, today)
+            day += timedelta(days=1)
+            left -= 1
+
+
+async def open_day(repositories: Repositories, office: Office, policy: VisitPolicy, day: date) -> None:
+    """The duties of one office and day that are not there yet."""
+    if not is_due_day(office, policy, day):
+        return
+    roster = [person.id for person in await repositories.known.roster(office.id, day, Role.SALESPERSON)]
+    duties = [_duty(person, office, policy, form, day) for person in roster for form in Form]
+    wanted = {"_id": {"$in": [duty.id for duty in duties]}}
+    there = {stored.state.id for stored in await repositories.duties.find(_BUS, wanted)}
+    lacking = [duty for duty in duties if duty.id not in there]
+    if not lacking:
+        return
+    said = await _said(repositories, roster, day)
+    excused = await _on_leave(repositories, roster, day)
+    for duty in lacking:
+        await _open(repositories, duty, said.get(duty.id), duty.owner in excused, _TIMER)
+    # Leave that was decided in between found no duty to excuse.
+    for person in excused ^ await _on_leave(repositories, roster, day):
+        for form in Form:
+            identity = duty_id(person, day, form)
+            await _learn(repositories, identity, None, clock.now(), _TIMER)
+
+
+async def mark_missing(repositories: Repositories) -> None:
+    """Those past their cut-off with nothing handed in."""
+    now = clock.now()
+    # Instants are kept as UTC text to the second, which sorts as they do.
+    past = {"status": FormStatus.DUE, "due_at": {"$lt": _text(now)}}
+    found = await repositories.duties.find(_BUS, past, sort=(("due_at", ASCENDING),), limit=MARKED_A_TURN)
+    for stored in found:
+        await repositories.duties.change(stored.state.id, _BUS, lambda duty: model.missed(duty, now), _TIMER)
+
+
+async def _next_day(repositories: Repositories, office: Office, forms_from: date, today: date) -> date | None:
+    """The day to open next; None where everything up to today has been opened."""
+    known = await repositories.database["duties_opened"].find_one({"_id": office.id})
+    if known is None or date.fromisoformat(known["from"]) > forms_from:
+        return forms_from
+    through = date.fromisoformat(known["through"])
+    if known["caught_up"]:
+        return None if through >= today else max(forms_from, through - LOOKED_AT_AGAIN)
+    return max(forms_from, through + timedelta(days=1))
+
+
+async def _remember(repositories: Repositories, office: Office, forms_from: date, day: date, today: date) -> None:
+    await repositories.database["duties_opened"].update_one(
+        {"_id": office.id},
+        {"$set": {"from": forms_from.isoformat(), "through": day.isoformat(), "caught_up": day >= today}},
+        upsert=True,
+    )
+
+
+def _duty(person: str, office: Office, policy: VisitPolicy, form: Form, day: date) -> FormDuty:
+    return FormDuty(
+        id=duty_id(person, day, form),
+        owner=person,
+        office=office.id,
+        region=office.region_on(day),
+        business_date=day,
+        form=form,
+        status=FormStatus.DUE,
+        due_at=form_due_at(office, policy, form, day),
+    )
+
+
+async def _open(
+    repositories: Repositories,
+    duty: FormDuty,
+    said: model.Filed | None,
+    excused: bool,
+    command: Command,
+) -> None:
+    known, happened = model.opened(duty, said, excused, clock.now())
+    # Whoever makes it first has made it: a repetition is known by the duty itself.
+    once = Command(
+        actor=command.actor,
+        fingerprint=duty.id,
+        correlation=command.correlation,
+        causation=command.causation,
+        traceparent=command.traceparent,
+    )
+    await repositories.duties.create(known, happened, once)
+
+
+async def _said(repositories: Repositories, people: Sequence[str], day: date) -> Mapping[str, model.Filed]:
+    """What those people have handed in for that day, by duty."""
+    where: dict[str, Any] = {"owner": {"$in": list(people)}, "business_date": day.isoformat()}
+    found: dict[str, model.Filed] = {}
+    for plan in await repositories.plans.find(_BUS, where):
+        if (said := model.filed(plan.state, plan.version)) is not None:
+            found[duty_id(plan.state.owner, day, Form.PLAN)] = said
+    for report in await repositories.reports.find(_BUS, where):
+        if (said := model.filed(report.state, report.version)) is not None:
+            found[duty_id(report.state.owner, day, Form.REPORT)] = said
+    return found
+
+
+async def _on_leave(repositories: Repositories, people: Sequence[str], day: date) -> set[str]:
+    """Who of them is on approved leave on that day."""
+    found = await repositories.absences.find(
+        _BUS,
+        {
+            "owner": {"$in": list(people)},
+            "kind": AbsenceKind.LEAVE,
+            "status": AbsenceStatus.APPROVED,
+            "business_date": {"$lte": day.isoformat()},
+            "last_day": {"$gte": day.isoformat()},
+        },
+    )
+    return {stored.state.owner for stored in found}
+
+
+def _text(at: datetime) -> str:
+    return at.replace(microsecond=0).isoformat().replace("+00:00", "Z")
