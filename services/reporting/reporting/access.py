@@ -9,11 +9,9 @@ owner 经营者                           company, regions, offices: results, an
 
 from __future__ import annotations
 
-from typing import Any
-
 from chassis.identity import Caller
 from chassis.problems import Forbidden, NotFound
-from chassis.scope import everything, within
+from chassis.scope import Scope, everything, within
 from reporting.totals import LEVELS
 
 _LEVELS: dict[str, tuple[str, ...]] = {
@@ -37,8 +35,8 @@ def widest(caller: Caller) -> str:
     return levels[0]
 
 
-def reach(caller: Caller, level: str, named: bool) -> dict[str, Any]:
-    """The filter on totals that the caller's questions of that level go through.
+def reach(caller: Caller, level: str, named: bool) -> Scope:
+    """The scope that the caller's questions of that level go through.
 
     named: whether one unit is asked for; then a level out of reach is 404 like any unit out of reach.
     Raises Forbidden, NotFound.
@@ -47,7 +45,7 @@ def reach(caller: Caller, level: str, named: bool) -> dict[str, Any]:
     if caller.role == "owner":
         if level == "person":
             raise results_only()
-        return everything("the owner sees the results of all units above a person").filter
+        return everything("the owner sees the results of all units above a person")
     if level not in _LEVELS[caller.role]:
         if named:
             raise NotFound()
@@ -57,7 +55,7 @@ def reach(caller: Caller, level: str, named: bool) -> dict[str, Any]:
             f"You see the level {most} and below: ask with level={most}.",
             f"您可查看的最高级别为 {most}:请使用 level={most}。",
         )
-    return within(caller).filter
+    return within(caller)
 
 
 def may_drill(caller: Caller) -> None:

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from chassis import clock
 from chassis.identity import Caller
-from chassis.mongo import ASCENDING, Database, Document
+from chassis.mongo import Database, Document
 from chassis.paging import Page, decode_cursor, encode_cursor
 from chassis.problems import Invalid, NotFound
 from reporting import access
 from reporting.formulas import FORMULAS, amounts
+from reporting.ledgers import UNIT_FIELD, Known, Ledger, Standing, Wanted
 from reporting.measures import SHAPES
 from reporting.organisation import Organisation
 from reporting.periods import Cadence, Period
 from reporting.totals import COMPANY, Node, Totals, add_up
 
-UNIT_FIELD = {"region": "region", "office": "office", "person": "owner"}
 MEASURES = tuple(dict.fromkeys([*(name for name, shape in SHAPES.items() if shape.shown), *FORMULAS]))
 
 
@@ -37,16 +37,22 @@ class Row:
 
 
 class Answers:
-    """Reads the totals and facts. `zone` decides what today is for the company and its regions."""
+    """Reads the totals and facts. `zone` decides what today is for the company and its regions.
+
+    `at`, wherever it is asked for, is the instant whose knowledge counts, and which is "now" for that answer; None for
+    the present.
+    """
 
     def __init__(self, database: Database, organisation: Organisation, zone: str) -> None:
-        self._totals = database["totals"]
-        self._facts = database["facts"]
+        self._database = database
         self._organisation = organisation
         self._zone = zone
 
-    def today(self) -> date:
-        return clock.now().astimezone(ZoneInfo(self._zone)).date()
+    def today(self, at: datetime | None = None) -> date:
+        return (at or clock.now()).astimezone(ZoneInfo(self._zone)).date()
+
+    def _ledger(self, at: datetime | None) -> Ledger:
+        return Standing(self._database) if at is None else Known(self._database, at)
 
     async def page(
         self,
@@ -57,13 +63,15 @@ class Answers:
         unit: str | None,
         limit: int,
         cursor: str | None,
+        at: datetime | None = None,
     ) -> Page[Document]:
         """What happened in these periods, by period and the unit's name; only what the caller may see.
 
         A unit without anything in a period is not listed. Raises Forbidden, NotFound, Invalid (a bad cursor).
         """
-        where = await self._where(caller, level, unit)
-        sort = f"progress/{cadence}/{level}"
+        wanted = await self._wanted(caller, level, unit)
+        ledger = self._ledger(at)
+        sort = _sort(f"progress/{cadence}/{level}", at)
         after = _place(cursor, sort, 3)
         if after is not None:
             periods = [period for period in periods if period.first.isoformat() >= after[0]]
@@ -73,10 +81,10 @@ class Answers:
             # Twice as many each time: a full page reads little, an empty span is through soon.
             now, periods = periods[:chunk], periods[chunk:]
             chunk *= 2
-            found = await self._rows(where, level, now)
+            found = await self._rows(ledger, wanted, now)
             rows += [row for row in found if after is None or _key(row) > after]
         shown = rows[:limit]
-        items = await self._items(level, cadence, shown)
+        items = await self._items(ledger, level, cadence, shown, at)
         more = encode_cursor(_key(shown[-1]), sort) if len(rows) > limit else None
         return Page(items, more)
 
@@ -89,17 +97,17 @@ class Answers:
         measure: str | None,
         limit: int,
         cursor: str | None,
+        at: datetime | None = None,
     ) -> Page[Document]:
         """The facts behind a number, by date and id. `limit` counts source records: one that both confirmed
         and cancelled an order is two rows. Raises Forbidden, NotFound, Invalid."""
         access.may_drill(caller)
         measures = _stored(measure)
-        where = await self._where(caller, level, unit)
-        sort = f"facts/{period.text}/{level}/{unit}/{measure}"
+        wanted = await self._wanted(caller, level, unit)
+        ledger = self._ledger(at)
+        sort = _sort(f"facts/{period.text}/{level}/{unit}/{measure}", at)
         after = _place(cursor, sort, 2)
-        nodes = await self._totals.find(
-            {**where, "level": level, "month": {"$in": _months([period])}}, {"active": 1, "month": 1}
-        ).to_list(None)
+        nodes = await ledger.nodes(wanted, _months([period]))
         rows: list[Document] = []
         last = ("", "")
         left = limit
@@ -109,16 +117,8 @@ class Answers:
             here = [Node.of(n["_id"]) for n in nodes if n["month"] == day[:7] and int(day[8:]) in n["active"]]
             if not here:
                 continue
-            within_day = [_cells(day, node) for node in here]
-            query: Document = {
-                "$or": [
-                    {"contributions": {"$elemMatch": {"cell": cells, "measure": {"$in": measures}}}}
-                    for cells in within_day
-                ]
-            }
-            if after is not None and day == after[0]:
-                query["_id"] = {"$gt": after[1]}
-            found = await self._facts.find(query).sort([("_id", ASCENDING)]).limit(left + 1).to_list(None)
+            beyond = after[1] if after is not None and day == after[0] else ""
+            found = await ledger.facts(day, here, measures, beyond, left + 1)
             for fact in found:
                 if left == 0:
                     return Page(await self._named(rows), encode_cursor(last, sort))
@@ -127,25 +127,22 @@ class Answers:
                 left -= 1
         return Page(await self._named(rows))
 
-    async def _where(self, caller: Caller, level: str, unit: str | None) -> Document:
-        """The filter on totals for the units asked for, within what the caller may see."""
-        reach = access.reach(caller, level, named=unit is not None)
-        if unit is None or level == COMPANY:
+    async def _wanted(self, caller: Caller, level: str, unit: str | None) -> Wanted:
+        """The units asked for, within what the caller may see. Raises Forbidden, NotFound."""
+        wanted = Wanted(access.reach(caller, level, named=unit is not None), level, unit)
+        if level == COMPANY:
             if unit not in (None, COMPANY):
                 raise NotFound()
-            return {**reach, "level": level}
-        where = {"$and": [reach, {UNIT_FIELD[level]: unit}], "level": level}
-        if await self._totals.find_one(where, {"_id": 1}) is None and not await self._organisation.has(
-            caller, level, unit
-        ):
-            raise NotFound()
-        return where
+        elif unit is not None:
+            known = await self._database["totals"].find_one(wanted.filter, {"_id": 1})
+            if known is None and not await self._organisation.has(caller, level, unit):
+                raise NotFound()
+        return wanted
 
-    async def _rows(self, where: Document, level: str, periods: Sequence[Period]) -> list[Row]:
-        projection = {"month": 1, "active": 1, "region": 1, "office": 1, "owner": 1}
+    async def _rows(self, ledger: Ledger, wanted: Wanted, periods: Sequence[Period]) -> list[Row]:
+        level = wanted.level
         by_month: defaultdict[str, list[Document]] = defaultdict(list)
-        cursor = self._totals.find({**where, "month": {"$in": _months(periods)}}, projection)
-        for document in await cursor.to_list(None):
+        for document in await ledger.nodes(wanted, _months(periods)):
             by_month[document["month"]].append(document)
         units = {_unit(level, document) for documents in by_month.values() for document in documents}
         names = await self._organisation.names(level, sorted(units))
@@ -161,21 +158,17 @@ class Answers:
             rows += sorted(found, key=_key)
         return rows
 
-    async def _items(self, level: str, cadence: Cadence, rows: Sequence[Row]) -> list[Document]:
-        today = self.today()
+    async def _items(
+        self, ledger: Ledger, level: str, cadence: Cadence, rows: Sequence[Row], at: datetime | None
+    ) -> list[Document]:
+        today = self.today(at)
         zones = await self._organisation.zones() if level in ("office", "person") else {}
-        now = clock.now()
+        now = at or clock.now()
         earliest = min([today, *(now.astimezone(ZoneInfo(zone)).date() for zone in zones.values())])
-        projection: Document = {"total": 1}
         # The days of a past month are not needed: its total says it all.
         by_day = cadence != "month" or any(row.period.last >= earliest for row in rows)
-        if by_day:
-            projection |= {f"days.{day:%d}": 1 for row in rows for day in row.period.days()}
-        documents: dict[str, Document] = {}
-        wanted = {key for row in rows for key in row.nodes}
-        cursor = self._totals.find({"_id": {"$in": list(wanted)}}, projection)
-        for document in await cursor.to_list(None):
-            documents[document["_id"]] = document
+        days = {f"{day:%d}" for row in rows for day in row.period.days()} if by_day else None
+        documents = await ledger.totals({key for row in rows for key in row.nodes}, days)
         items: list[Document] = []
         for row in rows:
             totals: list[Totals] = []
@@ -267,12 +260,6 @@ def _rows_of(fact: Document, measures: Sequence[str], day: str, nodes: Sequence[
     return rows
 
 
-def _cells(day: str, node: Node) -> Any:
-    """A condition on cells: those of the node on that day."""
-    path = "/".join((day, *node.path))
-    return path if node.level == "person" else {"$gt": f"{path}/", "$lt": f"{path}0"}  # "0" follows "/"
-
-
 def _months(periods: Sequence[Period]) -> list[str]:
     return sorted({f"{day:%Y-%m}" for period in periods for day in (period.first, period.last)})
 
@@ -283,6 +270,11 @@ def _unit(level: str, document: Document) -> str:
 
 def _key(row: Row) -> tuple[str, str, str]:
     return (row.period.first.isoformat(), row.name, row.unit)
+
+
+def _sort(question: str, at: datetime | None) -> str:
+    """Names a question, so that its cursors fit no other."""
+    return question if at is None else f"{question}@{at.isoformat()}"
 
 
 def _place(cursor: str | None, sort: str, length: int) -> tuple[Any, ...] | None:

@@ -43,6 +43,8 @@ class Facts:
 
     async def prepare(self) -> None:
         await self.collection.create_index([("contributions.cell", ASCENDING)])
+        await self.versions.create_index([("contributions.cell", ASCENDING)])
+        await self.versions.create_index([("fact", ASCENDING), ("version", ASCENDING)])
 
     async def take(self, events: Sequence[Received]) -> set[str]:
         """Keep what the events say; answers every cell to add up again. Repeating it is harmless.
@@ -99,6 +101,7 @@ def _version(event: Received, reading: Reading) -> Document:
         "fact": source,
         "version": event.version,
         "recorded": event.time,
+        "row": dict(reading.row),
         "contributions": _printed(reading),
     }
 
