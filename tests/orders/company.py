@@ -230,12 +230,12 @@ async def gathered(*requests: Any) -> list[httpx.Response]:
 async def open_service(mongo: str, database: Database) -> AsyncIterator[Shop]:
     """The service with its products, which are the same for every test."""
     made = app(Settings(mongodb_uri=mongo, mongodb_database=database.name))
-    with clock.set_to(TUESDAY) as time:
-        async with opened(made) as door:
-            door.headers["X-Request-Id"] = "request"
+    async with opened(made) as door:
+        door.headers["X-Request-Id"] = "request"
+        with clock.set_to(TUESDAY) as time:
             shop = Shop(door, made.state.repositories, time, database)
             await shop.stock()
-            yield shop
+        yield shop
 
 
 @asynccontextmanager
