@@ -113,11 +113,11 @@ class Suite:
 
     def sign_in(self, login: str, password: str) -> httpx.Client:
         """A client whose requests carry that account's token."""
-        client = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
-        answered = client.post("/api/v1/accounts/token", json={"login": login, "password": password})
+        asked = {"login": login, "password": password}
+        answered = httpx.post(f"{self.url}/api/v1/accounts/token", json=asked, timeout=30, trust_env=False)
         assert answered.status_code == 200, answered.text
-        client.headers["Authorization"] = f"Bearer {answered.json()['access_token']}"
-        return client
+        headers = {"Authorization": f"Bearer {answered.json()['access_token']}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
 
     def as_administrator(self) -> httpx.Client:
         return self.sign_in(self.administrator.login, self.administrator.password)
