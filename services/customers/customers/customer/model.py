@@ -1,8 +1,9 @@
 """The life of a customer: which step may follow which, and what each changes (A3, C-01, C-02, C-04, C-07). Pure.
 
-    prospect ──> qualified ──> active <──> dormant
-        └───────────────────────^ │ first confirmed order, or by hand
-    lost: from every other state; reactivation leads back to active, or to prospect where it never bought anything
+    prospect ──> qualified ──> active <──reactivated── dormant
+        │                       ^ └──────────────────────^
+        └───────────────────────┘ by the first confirmed order, or by hand
+    lost: from every other state; reactivated it is active, or a prospect again where it never bought anything
 
 Each function returns the customer after the step and what has happened, or raises WrongState or NotPossible.
 Nothing happens (None) where nothing changes.
