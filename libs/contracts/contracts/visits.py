@@ -736,6 +736,7 @@ class Absence(Owned):
     place: str | None = None
     deputy: str | None = None
     """Who signs in their place meanwhile."""
+    application: Step | None = None
     decision: Reasoned | None = None
     cancellation: Step | None = None
     returned_on: date | None = None

@@ -12,8 +12,10 @@ from visits.market_report.api import router as market_reports
 from visits.meeting.api import router as meetings
 from visits.plan.api import router as plans
 from visits.policy.api import router as policies
+from visits.reminder.api import router as reminders
 from visits.repositories import Repositories
 from visits.settings import Settings
+from visits.sign_off.api import router as sign_offs
 from visits.task.api import router as tasks
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -25,6 +27,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     daily_reports,
     absences,
     form_duties,
+    reminders,
+    sign_offs,
 )
 
 

@@ -81,10 +81,11 @@ class Repositories:
         one_a_day = {"keys": [("owner", 1), ("business_date", 1)], "unique": True}
         await self.policies.prepare()
         await self.absences.prepare(*by_day)
-        await self.plans.prepare(one_a_day, *by_day[1:], {"keys": [("stops.id", 1)]})
+        waiting = {"keys": [("status", 1), ("submission.at", 1), ("_id", 1)]}
+        await self.plans.prepare(one_a_day, *by_day[1:], {"keys": [("stops.id", 1)]}, waiting)
         await self.visits.prepare(*by_day, {"keys": [("customer", 1), ("business_date", 1)]}, {"keys": [("plan", 1)]})
         await self.calls.prepare(*by_day)
-        await self.reports.prepare(one_a_day, *by_day[1:])
+        await self.reports.prepare(one_a_day, *by_day[1:], waiting)
         confirmed = [("confirmation.credit.person", 1), ("confirmation.business_date", 1)]
         await self.known.orders.collection.create_index(confirmed)
         await self.complaints.prepare({"keys": [("report", 1)]})

@@ -62,31 +62,31 @@ def apply(absence: Absence, step: Step) -> Outcome:
         raise NotPossible(
             "own_deputy", "Nobody is their own deputy: name somebody else.", "代理人不能是本人。", field="deputy"
         )
-    return absence, _happened(AbsenceEvent.APPLIED, step)
+    return absence.model_copy(update={"application": step}), _happened(AbsenceEvent.APPLIED, step)
 
 
 def approve(absence: Absence, step: Step, reason: str) -> Outcome:
-    _follows(absence, "approval")
+    _follows(absence, "approval", step)
     update = {"status": AbsenceStatus.APPROVED, "decision": Reasoned(**dict(step), reason=reason)}
     return absence.model_copy(update=update), _happened(AbsenceEvent.APPROVED, step)
 
 
 def refuse(absence: Absence, step: Step, reason: str) -> Outcome:
-    _follows(absence, "refusal")
+    _follows(absence, "refusal", step)
     update = {"status": AbsenceStatus.REFUSED, "decision": Reasoned(**dict(step), reason=reason)}
     return absence.model_copy(update=update), _happened(AbsenceEvent.REFUSED, step)
 
 
 def cancel(absence: Absence, step: Step) -> Outcome:
     """Not taken after all; the forms of its days are due again."""
-    _follows(absence, "cancellation")
+    _follows(absence, "cancellation", step)
     update = {"status": AbsenceStatus.CANCELLED, "cancellation": step}
     return absence.model_copy(update=update), _happened(AbsenceEvent.CANCELLED, step)
 
 
 def come_back(absence: Absence, step: Step) -> Outcome:
     """Back from a trip, on the day of the step. Raises NotPossible before the trip's first day."""
-    _follows(absence, "return")
+    _follows(absence, "return", step)
     if step.business_date < absence.business_date:
         raise NotPossible(
             "before_the_day",
@@ -108,10 +108,18 @@ def long_away(absence: Absence, today: date, most: int, at: datetime) -> tuple[A
     return absence.model_copy(update={"long_away_alerted": today}), Happened(AbsenceEvent.LONG_AWAY, at, today)
 
 
-def _follows(absence: Absence, wanted: str) -> None:
+def _follows(absence: Absence, wanted: str, step: Step) -> None:
     steps = possible(absence)
     if wanted not in steps:
         raise WrongState(wanted, "back" if absence.returned_on else absence.status, steps)
+    prior = absence.decision or absence.application
+    if prior is not None and step.at < prior.at:
+        raise NotPossible(
+            "before_prior_step",
+            f"The step before it happened at {prior.at.isoformat()}: give a time after that.",
+            f"上一步发生于 {prior.at.isoformat()}:请填写其后的时间。",
+            field="occurred_at",
+        )
 
 
 def _happened(event: AbsenceEvent, step: Step) -> Happened:

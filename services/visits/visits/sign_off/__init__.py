@@ -1,0 +1,1 @@
+"""The queue of what somebody has to sign 核签."""
