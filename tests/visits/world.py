@@ -16,7 +16,7 @@ import httpx
 from chassis import clock
 from chassis.clock import SetClock
 from chassis.consumer import Received, decode
-from chassis.ids import derived_id, new_id
+from chassis.ids import derived_id
 from chassis.mongo import Database
 from contracts.customers import Address, Contact, Customer, CustomerStatus, Ownership
 from contracts.envelope import Published
@@ -131,13 +131,13 @@ def said(state: Published, version: int = 1, topic: str | None = None) -> Receiv
     """A state as the worker receives it."""
     name = topic or next(topic.name for topic in TOPICS if topic.state is type(state))
     subject: str = state.id  # type: ignore[attr-defined]
-    now = clock.now()
+    now, payload = clock.now(), state.model_dump_json()
     return Received(
         topic=name,
         partition=0,
         offset=0,
         key=subject,
-        id=new_id(),
+        id=derived_id(f"{name}@{version}", payload),
         type="said",
         subject=subject,
         version=version,
@@ -145,7 +145,7 @@ def said(state: Published, version: int = 1, topic: str | None = None) -> Receiv
         occurred_at=now,
         business_date=now.date(),
         actor="somebody",
-        payload=state.model_dump_json().encode(),
+        payload=payload.encode(),
     )
 
 
@@ -260,5 +260,6 @@ async def open_world(door: Door, repositories: Repositories, at: datetime = MORN
     database = repositories.database
     with clock.set_to(at) as time:
         world = World(door, repositories, time, database)
+        door.headers["X-Request-Id"] = "request"  # samples are the same each time
         await world.begin_again()
         yield world
