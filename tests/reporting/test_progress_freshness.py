@@ -11,8 +11,9 @@ import pytest
 
 from chassis import clock
 from chassis.consumer import Position
-from contracts.topics import CUSTOMERS, ORDERS, TARGETS, Topic
+from contracts.topics import CUSTOMERS, ORDERS, Topic
 from reporting import freshness
+from reporting.measures import SOURCES
 from tests.reporting.bus import MORNING, order, target
 from tests.reporting.conftest import LI, OWNER, TOP, Reporting, cny
 
@@ -38,18 +39,19 @@ async def as_of(reporting: Reporting) -> dict[str, Any]:
 
 
 async def test_as_of_is_unknown_until_every_partition_of_a_source_is_known(reporting: Reporting) -> None:
-    assert await as_of(reporting) == {"orders": None, "customers": None, "targets": None}
+    unknown = {source.name: None for source in SOURCES}
+    assert await as_of(reporting) == unknown
     await reporting.hear(order("o1", confirmed=DAY), target("t1", "2017-03", cny(1)))
-    assert await as_of(reporting) == {"orders": None, "customers": None, "targets": "2017-01-01T01:00:00Z"}
+    assert await as_of(reporting) == {**unknown, "targets": "2017-01-01T01:00:00Z"}
 
 
 async def test_as_of_moves_with_the_clock_while_the_worker_is_caught_up(reporting: Reporting) -> None:
     first, second, third = (MORNING + timedelta(seconds=n) for n in (1, 2, 3))
-    everything = at_end(ORDERS, CUSTOMERS, TARGETS)
+    everything = at_end(*(source.topic for source in SOURCES))
     await beats(reporting, everything, first, second)
-    assert await as_of(reporting) == dict.fromkeys(("orders", "customers", "targets"), "2017-01-01T01:00:01Z")
+    assert await as_of(reporting) == dict.fromkeys([source.name for source in SOURCES], "2017-01-01T01:00:01Z")
     await beats(reporting, everything, third)
-    assert await as_of(reporting) == dict.fromkeys(("orders", "customers", "targets"), "2017-01-01T01:00:02Z")
+    assert await as_of(reporting) == dict.fromkeys([source.name for source in SOURCES], "2017-01-01T01:00:02Z")
 
 
 async def test_as_of_stands_still_where_a_partition_is_behind_or_the_worker_is_dead(reporting: Reporting) -> None:
