@@ -74,10 +74,61 @@ def _per_currency(total: Totals, targets: dict[str, int]) -> dict[str, Any]:
     return rate(0, 0)
 
 
+def _effective_visit_rate(total: Totals, _: Totals) -> dict[str, Any]:
+    """Effective visits / actual visits (done and not met), those in signed reports only."""
+    return rate(total.get("visits_effective/count", 0), total.get("signed_visits/actual", 0))
+
+
+def _deal_rate(total: Totals, _: Totals) -> dict[str, Any]:
+    """Visits with a deal / actual visits, those in signed reports only.
+
+    Beside it `planned`, as other houses reckon it: the same deals / planned stops in signed reports. It exceeds 1
+    where enough was sold on unplanned visits.
+    """
+    deals = total.get("visits_deal/count", 0)
+    planned = {**rate(deals, total.get("signed_visits/stops", 0)), "formula": "deal_rate.planned.v1"}
+    return {**rate(deals, total.get("signed_visits/actual", 0)), "planned": planned}
+
+
+def _plan_adherence(total: Totals, _: Totals) -> dict[str, Any]:
+    """Stops visited on the planned day / stops in the last revision signed before the day began."""
+    return rate(total.get("plan_adherence/numerator", 0), total.get("plan_adherence/denominator", 0))
+
+
+def _cost_per_visit(total: Totals, _: Totals) -> dict[str, Any]:
+    """Visit costs in minor units / actual visits (done and not met), one rate for each currency of the costs."""
+    visits = total.get("visits_done/count", 0) + total.get("visits_not_met/count", 0)
+    costs = sorted(amounts(total, "visit_cost/amount").items())
+    if len(costs) > 1:
+        each = [{"currency": currency, **rate(cost, visits)} for currency, cost in costs]
+        return {"value": None, "numerator": None, "denominator": None, "by_currency": each}
+    for currency, cost in costs:
+        return {**rate(cost, visits), "currency": currency}
+    return rate(0, visits)
+
+
+def _form_timeliness(total: Totals, _: Totals) -> dict[str, Any]:
+    """Forms submitted on time / forms due."""
+    return rate(total.get("forms_on_time/count", 0), total.get("forms_due/count", 0))
+
+
+def _first_pass(total: Totals, _: Totals) -> dict[str, Any]:
+    """Forms signed without having been returned / forms submitted."""
+    return rate(total.get("first_pass/numerator", 0), total.get("first_pass/denominator", 0))
+
+
 _SALES = ("orders_confirmed", "orders_cancelled", "sales_target")
 
 FORMULAS: dict[str, Formula] = {
     "on_time_completion": Formula("on_time_completion.v1", ("on_time_completion",), _on_time_completion),
     "attainment": Formula("attainment.v1", _SALES, _attainment),
     "pace": Formula("pace.v1", _SALES, _pace),
+    "plan_adherence": Formula("plan_adherence.v1", ("plan_adherence",), _plan_adherence),
+    "effective_visit_rate": Formula(
+        "effective_visit_rate.v1", ("visits_effective", "signed_visits"), _effective_visit_rate
+    ),
+    "deal_rate": Formula("deal_rate.v1", ("visits_deal", "signed_visits"), _deal_rate),
+    "cost_per_visit": Formula("cost_per_visit.v1", ("visit_cost", "visits_done", "visits_not_met"), _cost_per_visit),
+    "form_timeliness": Formula("form_timeliness.v1", ("forms_due", "forms_on_time"), _form_timeliness),
+    "first_pass": Formula("first_pass.v1", ("first_pass",), _first_pass),
 }

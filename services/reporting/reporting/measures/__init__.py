@@ -6,12 +6,19 @@ and one entry in `SOURCES`; the fold, the answers and the drill-down know no mea
 
 from __future__ import annotations
 
-from reporting.measures import customers, orders, targets
+from reporting.measures import calls, customers, forms, orders, targets, visits
 from reporting.measures.source import Reading, Shape, Source
 
 __all__ = ["BY_TOPIC", "SHAPES", "SOURCES", "Reading", "Shape", "Source"]
 
-SOURCES: tuple[Source, ...] = (orders.SOURCE, customers.SOURCE, targets.SOURCE)
+SOURCES: tuple[Source, ...] = (
+    orders.SOURCE,
+    customers.SOURCE,
+    targets.SOURCE,
+    visits.SOURCE,
+    calls.SOURCE,
+    forms.SOURCE,
+)
 
 BY_TOPIC = {source.topic.name: source for source in SOURCES}
 
