@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -89,3 +90,25 @@ async def test_a_number_reserved_twice_for_one_record_is_lost_to_nobody(
     later = clock.now() + ABANDONED_AFTER + timedelta(seconds=1)
     monkeypatch.setattr(clock, "now", lambda: later)
     assert await series.take("s", "c") == surplus
+
+
+class LooksLate:
+    """A collection whose next reader still sees how it was before."""
+
+    def __init__(self, collection: Any, before: Any) -> None:
+        self._collection, self._before = collection, [before]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._collection, name)
+
+    async def find_one(self, query: Any) -> Any:
+        return self._before.pop() if self._before else await self._collection.find_one(query)
+
+
+async def test_a_repetition_that_looked_too_early_finds_the_number_too(both_drivers: Database, series: Series) -> None:
+    await series.take("s", "other")
+    before = await both_drivers["series"].find_one({"_id": "s"})
+    number = await series.take("s", "a")
+    await series.written("s", "a", number)
+    series._series = LooksLate(both_drivers["series"], before)
+    assert await series.take("s", "a") == number
