@@ -5,10 +5,10 @@ By the reporting line as it is today in the office of each form, deputies of sup
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from chassis import clock
 from chassis.aggregate import Repository, Stored
@@ -21,8 +21,6 @@ from contracts.visits import AbsenceStatus, DailyReport, Form, Owned, VisitPlan
 from visits import rights
 from visits.line import Signer
 from visits.repositories import Repositories
-
-F = TypeVar("F", bound=Owned)
 
 OLDEST_FIRST: Final = "submission.at"
 SOON_ENOUGH: Final = timedelta(hours=24)
@@ -112,8 +110,8 @@ class Below:
         return self._signers[key]
 
     async def of(
-        self, repository: Repository[F], where: dict[str, Any], paging: Paging
-    ) -> AsyncIterator[tuple[Stored[F], Signer]]:
+        self, repository: Repository[Any], where: dict[str, Any], paging: Paging
+    ) -> AsyncIterator[tuple[Stored[Any], Signer]]:
         """Those of the forms that the caller may sign, in the order of `paging`, from its cursor on to the end."""
         wanted = replace(paging, limit=AT_ONCE)
         while True:
@@ -133,11 +131,7 @@ async def page(repositories: Repositories, caller: Caller, paging: Paging) -> Pa
     if not await below.anybody():
         return Page([])
     rows: list[dict[str, Any]] = []
-    queues: Sequence[tuple[Form, Repository[Any]]] = (
-        (Form.PLAN, repositories.plans),
-        (Form.REPORT, repositories.reports),
-    )
-    for kind, repository in queues:
+    for kind, repository in ((Form.PLAN, repositories.plans), (Form.REPORT, repositories.reports)):
         taken = 0
         async for stored, signer in below.of(repository, {"status": "submitted"}, paging):
             waiting = await _waiting(repositories, below, kind, stored.state, signer, now)
