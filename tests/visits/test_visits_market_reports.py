@@ -170,6 +170,13 @@ async def test_what_an_import_brings_in_is_history_and_escalates_to_nobody(world
     report = await world.made(who, "market-reports", body)
     assert report["business_date"] == "2026-03-02"
     assert await escalated(world, report) == report
+    # What was done about it then comes in with it, its task long overdue.
+    word = {"on_behalf_of": "wang", "occurred_at": "2026-03-03T10:00:00+08:00"}
+    await world.made(who, f"market-reports/{report['id']}/acknowledgement", word)
+    action = {**ACTION, **word, "due": "2026-03-02"}
+    acted = await world.made(who, f"market-reports/{report['id']}/action", action)
+    task = await world.read(LI, f"tasks/{acted['actions'][0]['task']}")
+    assert (task["business_date"], task["due"], task["assigned_by"]) == ("2026-03-03", "2026-03-02", "wang")
 
 
 @pytest.mark.parametrize("who", [WANG, HE, TOP], ids=lambda who: who.person)

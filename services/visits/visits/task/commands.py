@@ -60,6 +60,8 @@ async def assign(
     place = await repositories.known.at(person, act.at, "assignee")
     step = act.step(place.office)
     await may_assign(repositories, act, person, step.business_date)
+    if not act.any_past:
+        model.check_due(due, step.business_date)
     task = Task.model_validate(
         {
             **place.owned,
@@ -79,8 +81,8 @@ async def follow(repositories: Repositories, command: Command, errand: Errand) -
     """The task that follows from a form: made once for each source and source_id, however often this is called.
 
     Call it after the form is saved, and again from the form's event: a crash in between loses nothing. That the
-    assignee may be asked is the form's rule (`may_assign`). An assignee of no office, such as a regional
-    supervisor, has the task in the office of the form. Raises Invalid (unknown_person).
+    assignee may be asked, and until when, is the form's rule (`may_assign`, `check_due`). An assignee of no office,
+    such as a regional supervisor, has the task in the office of the form. Raises Invalid (unknown_person).
     """
     person = await repositories.known.person(errand.assignee, "assignee")
     posting = person.posting_on(errand.business_date)

@@ -32,8 +32,6 @@ def possible(status: TaskStatus) -> list[str]:
 
 def assign(task: Task, step: Step) -> Outcome:
     """A new task. step: when it was assigned; its business date is the task's."""
-    if task.imported is None:
-        check_due(task.due, step.business_date)
     return task, Happened(TaskEvent.ASSIGNED, step.at, step.business_date)
 
 
