@@ -79,6 +79,7 @@ def _upstreams(settings: GatewaySettings, pool: Pool) -> dict[str, Upstream]:
     addresses = {
         "customers": settings.customers_url,
         "orders": settings.orders_url,
+        "visits": settings.visits_url,
         "reporting": settings.reporting_url,
     }
     return {name: Upstream(name, address, pool, policy) for name, address in addresses.items()}

@@ -35,7 +35,7 @@ ERRORS = {
     "504": "A service did not answer in time.",
 }
 ABOUT = (
-    "The sales process of a field-sales organisation: customers, orders, targets and daily, weekly and monthly "
+    "The sales process of a field-sales organisation: customers, orders, visits, targets and daily, weekly and monthly "
     "progress. Errors are application/problem+json with a stable code; Accept-Language (en, zh-CN) chooses the "
     "texts. POST takes an Idempotency-Key; a repeated one answers the first result."
 )

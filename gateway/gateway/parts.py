@@ -34,6 +34,11 @@ class Parts:
         """The rows of a part that is a page of a list."""
         return None if self.found[name] is None else self.found[name]["items"]
 
+    def only(self, name: str) -> Any:
+        """The one row of a part that is a list of at most one; None where there is none."""
+        rows = self.rows(name)
+        return rows[0] if rows else None
+
     @property
     def gaps(self) -> dict[str, list[str]]:
         """What an answer says about its own completeness."""

@@ -17,6 +17,7 @@ class GatewaySettings(Settings):
     port: int = Field(8700, ge=1, le=65_535)
     customers_url: str = "http://127.0.0.1:8711"
     orders_url: str = "http://127.0.0.1:8721"
+    visits_url: str = "http://127.0.0.1:8731"
     reporting_url: str = "http://127.0.0.1:8751"
     timezone: str = "Asia/Shanghai"
     """Which day it is for callers without an office (IANA name)."""
@@ -57,7 +58,7 @@ class GatewaySettings(Settings):
     def origins(self) -> list[str]:
         return [origin.strip().rstrip("/") for origin in self.cors_origins.split(",") if origin.strip()]
 
-    @field_validator("customers_url", "orders_url", "reporting_url")
+    @field_validator("customers_url", "orders_url", "visits_url", "reporting_url")
     @classmethod
     def _upstream(cls, url: str) -> str:
         if not re.fullmatch(r"https?://[^/\s?#]+/?", url):

@@ -14,25 +14,43 @@ from gateway.waiting import waiting
 router = APIRouter(tags=["pages"])
 
 SHOWN = 20
+DAY = 100
+"""More visits than anybody makes in a day."""
 
 
 @router.get("/today")
 async def today(request: Request, ask: AskDep, date: DateQuery = None) -> dict[str, Any]:
-    """Open orders by status, prospects to win, and how far the day and the month are."""
+    """The day's plan, visits and report, what waits for the caller, open orders, and how far the day and month are."""
     day = await day_of(request, ask, date)
     level, unit = own_unit(ask.caller)
+    own = {"owner": ask.caller.person, "from": day, "to": day}
+    mine = ask.caller.person is not None
     parts = await gather(
         {
+            "reminders": ask("visits", "/api/v1/reminders"),
             "orders": waiting(ask, SHOWN),
             "prospects": ask("customers", "/api/v1/customers", status=CustomerStatus.PROSPECT, limit=SHOWN),
             "day": in_period(ask, "day", day, level, unit),
             "month": in_period(ask, "month", day, level, unit),
+            **(
+                {
+                    "plan": ask("visits", "/api/v1/visit-plans", **own, limit=1),
+                    "visits": ask("visits", "/api/v1/visits", **own, limit=DAY),
+                    "report": ask("visits", "/api/v1/daily-reports", **own, limit=1),
+                }
+                if mine
+                else {}
+            ),
         }
     )
     return {
         "date": day.isoformat(),
         "person": ask.caller.person,
         "name": ask.caller.name,
+        "plan": parts.only("plan") if mine else None,
+        "visits": parts.rows("visits") if mine else [],
+        "report": parts.only("report") if mine else None,
+        "reminders": parts.rows("reminders"),
         "orders": parts["orders"],
         "prospects": parts.rows("prospects"),
         "progress": {"level": level, "id": unit, "day": measures(parts["day"]), "month": measures(parts["month"])},

@@ -48,7 +48,7 @@ async def serving(settings: GatewaySettings) -> AsyncIterator[httpx.AsyncClient]
 
 @pytest.fixture
 async def services() -> AsyncIterator[dict[str, StandIn]]:
-    standins = {name: StandIn(name) for name in ("customers", "orders", "reporting")}
+    standins = {name: StandIn(name) for name in ("customers", "orders", "visits", "reporting")}
     for standin in standins.values():
         await standin.start()
     yield standins

@@ -38,6 +38,7 @@ def described(services: dict[str, StandIn]) -> dict[str, StandIn]:
     for name, path, field in (
         ("customers", "/customers", "city"),
         ("orders", "/orders", "street"),
+        ("visits", "/visits", "city"),
         ("reporting", "/targets", "city"),
     ):
         services[name].tell("/openapi.json", document(name, path, field))

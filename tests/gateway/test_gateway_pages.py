@@ -49,7 +49,25 @@ def company(services: dict[str, StandIn]) -> dict[str, StandIn]:
         row = {"period": request.query["from"], "id": request.query.get("id", ANN), "measures": CONFIRMED}
         return web.json_response({**listed(row), "as_of": {"sales.order.v1": "2026-11-13T19:59:58Z"}})
 
+    async def in_the_market(request: web.Request) -> web.Response:
+        return web.json_response(listed(*[{"id": "m-1"}] * (request.query["status"] == "submitted")))
+
     orders.tell("/api/v1/orders", handler=those_of)
+    visits = services["visits"]
+    visits.tell("/api/v1/visit-plans", listed({"id": "plan-1", "status": "signed"}))
+    visits.tell("/api/v1/visits", listed({"id": "v-1", "status": "planned"}))
+    visits.tell("/api/v1/daily-reports", listed())
+    visits.tell("/api/v1/reminders", listed({"kind": "report_returned", "id": "r-0"}))
+    visits.tell("/api/v1/sign-offs", listed({"id": "plan-2"}))
+    visits.tell(
+        "/api/v1/form-duties",
+        listed(
+            {"owner": ANN, "form": "plan", "status": "on_time"}, {"owner": "bob", "form": "report", "status": "missing"}
+        ),
+    )
+    visits.tell("/api/v1/meetings", listed())
+    visits.tell("/api/v1/tasks", listed({"id": "t-1"}))
+    visits.tell("/api/v1/market-reports", handler=in_the_market)
     for cadence in ("day", "week", "month"):
         reporting.tell(f"/api/v1/progress/{cadence}", handler=measured)
     return services
@@ -102,6 +120,10 @@ async def test_a_day_is_the_offices_and_can_be_asked_for(ann: httpx.AsyncClient,
 async def test_the_morning_page(ann: httpx.AsyncClient) -> None:
     shown = await page(ann, "/today")
     assert (shown["person"], shown["name"]) == (ANN, "Ann")
+    assert shown["plan"] == {"id": "plan-1", "status": "signed"}
+    assert shown["visits"] == [{"id": "v-1", "status": "planned"}]
+    assert shown["report"] is None
+    assert shown["reminders"] == [{"kind": "report_returned", "id": "r-0"}]
     assert shown["orders"] == {"received": [{"id": "o-1"}]}
     assert shown["prospects"] == [{"id": "c-2", "status": "prospect"}]
     assert shown["progress"] == {"level": "person", "id": ANN, "day": CONFIRMED, "month": CONFIRMED}
@@ -111,11 +133,15 @@ async def test_the_office_board(ann: httpx.AsyncClient) -> None:
     shown = await page(ann, "/board")
     assert shown["office"] == {"id": "sha", "name": "上海"}
     assert shown["people"] == [
-        {"id": ANN, "name": "Ann", "measures": CONFIRMED},
-        {"id": "bob", "name": "Bob", "measures": {}},
+        {"id": ANN, "name": "Ann", "forms": {"plan": "on_time"}, "attendance": None, "measures": CONFIRMED},
+        {"id": "bob", "name": "Bob", "forms": {"report": "missing"}, "attendance": None, "measures": {}},
     ]
-    assert shown["orders"] == {"received": [{"id": "o-1"}]}
-    assert shown["results"] == {"day": CONFIRMED, "month": CONFIRMED}
+    assert shown["matters"]["sign_offs"] == [{"id": "plan-2"}]
+    assert [form["owner"] for form in shown["matters"]["late_or_missing"]] == ["bob"]
+    assert (shown["matters"]["meetings"], shown["matters"]["tasks"]) == ([], [{"id": "t-1"}])
+    assert shown["places"]["market_reports"] == [{"id": "m-1"}]
+    assert shown["things"]["orders"] == {"received": [{"id": "o-1"}]}
+    assert shown["things"]["results"] == {"day": CONFIRMED, "month": CONFIRMED}
     assert (shown["missing"], shown["withheld"]) == ([], [])
 
 
@@ -124,6 +150,7 @@ async def test_a_customers_overview(ann: httpx.AsyncClient, company: dict[str, S
     assert shown == {
         "customer": {"id": "c-1", "name": "Acme"},
         "orders": [{"id": "o-1"}],
+        "visits": [{"id": "v-1", "status": "planned"}],
         "missing": [],
         "withheld": [],
     }
@@ -142,17 +169,16 @@ async def test_a_part_that_fails_is_null_and_named(ann: httpx.AsyncClient, compa
     assert (overview["customer"]["id"], overview["orders"], overview["missing"]) == ("c-1", None, ["orders"])
     board = await page(ann, "/board")
     assert board["missing"] == ["day", "orders", "people_day"]
-    assert board["people"] == [
-        {"id": ANN, "name": "Ann", "measures": None},
-        {"id": "bob", "name": "Bob", "measures": None},
-    ]
+    assert [(person["id"], person["measures"]) for person in board["people"]] == [(ANN, None), ("bob", None)]
+    assert board["people"][1]["forms"] == {"report": "missing"}
 
 
 async def test_everything_but_the_caller_may_be_missing(ann: httpx.AsyncClient, company: dict[str, StandIn]) -> None:
     for service in company.values():
         await service.stop()
     shown = await page(ann, "/today")
-    assert shown["missing"] == ["day", "month", "orders", "prospects"]
+    assert shown["missing"] == ["day", "month", "orders", "plan", "prospects", "reminders", "report", "visits"]
+    assert (shown["plan"], shown["visits"], shown["reminders"]) == (None, None, None)
 
 
 async def test_garbage_from_a_service_is_a_part_missing(ann: httpx.AsyncClient, company: dict[str, StandIn]) -> None:

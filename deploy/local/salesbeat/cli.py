@@ -151,7 +151,7 @@ def progress(
 
 @app.command()
 def resync(
-    service: Annotated[str | None, typer.Argument(help="customers, orders or reporting; default: all.")] = None,
+    service: Annotated[str | None, typer.Argument(help="customers, orders, visits or reporting; default: all.")] = None,
     url: Url = None,
     login: Login = None,
 ) -> None:
@@ -212,7 +212,7 @@ def demo(url: Url = None, login: Login = None) -> None:
 
 @parked_app.command("list")
 def parked_list(
-    group: Annotated[str | None, typer.Argument(help="customers, orders or reporting; default: all.")] = None,
+    group: Annotated[str | None, typer.Argument(help="customers, orders, visits or reporting; default: all.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List them, with the reason of each."""

@@ -32,6 +32,8 @@ OFFSETS = {
     "customers-worker": 12,
     "orders-api": 21,
     "orders-worker": 22,
+    "visits-api": 31,
+    "visits-worker": 32,
     "reporting-api": 51,
     "reporting-worker": 52,
     "mongod": 77,

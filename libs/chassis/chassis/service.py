@@ -77,7 +77,8 @@ async def _command(
     idempotency_key: Annotated[str | None, Header(max_length=LONGEST_KEY)] = None,
     if_match: Annotated[str | None, Header(description='The ETag that was read, such as "7".')] = None,
 ) -> Command:
-    digest = hashlib.blake2b(f"{request.method} {request.url.path}\n".encode(), digest_size=16)
+    # Of the caller, too: the same words of somebody else are no repetition, and must not be answered as one.
+    digest = hashlib.blake2b(f"{caller.id}\n{request.method} {request.url.path}\n".encode(), digest_size=16)
     digest.update(await request.body())
     return Command(
         actor=caller.person or caller.id,

@@ -106,7 +106,7 @@ OF_VISITS = (
 
 TOPICS = (REGIONS, OFFICES, PEOPLE, CUSTOMERS, PRODUCTS, ORDERS, TARGETS, *OF_VISITS, COMPLAINTS)
 
-SERVICES = ("customers", "orders", "reporting")
+SERVICES = ("customers", "orders", "visits", "reporting")
 
 
 def parked(group: str) -> str:

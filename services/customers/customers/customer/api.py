@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from chassis.aggregate import Command
-from chassis.entries import Entry, Id, LongText, NewEntry, Text, imported, on_behalf, record_id
+from chassis.entries import Change, Entry, Id, LongText, NewEntry, Text, imported, on_behalf, record_id
 from chassis.identity import Caller, CallerDep
 from chassis.paging import Paging, sorted_by
 from chassis.problems import Invalid
@@ -18,7 +18,7 @@ from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page
 from contracts.customers import Address, Contact, CustomerKind, CustomerStatus, DecisionRole
 from customers import rights
 from customers.customer import commands, model, queries
-from customers.doors import Change, Email, Phone, RecordId, repositories, said, when
+from customers.doors import Email, Phone, RecordId, repositories, when
 from customers.repositories import Repositories
 
 router = APIRouter(tags=["customers"])
@@ -129,7 +129,7 @@ async def _entry(
     known = repositories(request)
     await rights.may_speak_for(known, caller, body)
     imported(caller, body)
-    at, _ = when(body)
+    at = when(body)
     return known, on_behalf(command, body), at
 
 
@@ -168,7 +168,7 @@ async def update(
 ) -> Response:
     """409 `duplicate_customer` as at registration."""
     known, command, at = await _entry(request, caller, command, body)
-    changes = said(body)
+    changes = body.said()
     if body.addresses is not None:
         changes["addresses"] = [place.address() for place in body.addresses]
     return answer(await commands.update(known, caller, command, customer_id, changes, at))
@@ -274,7 +274,7 @@ async def change_contact(
     body: ContactChange,
 ) -> Response:
     known, command, at = await _entry(request, caller, command, body)
-    changes = said(body)
+    changes = body.said()
     stored = await commands.step(
         known,
         caller,

@@ -9,13 +9,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from chassis.entries import Entry, Id, NewEntry, Text, imported, on_behalf, record_id
+from chassis.entries import Change, Entry, Id, NewEntry, Text, imported, on_behalf, record_id
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
 from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page
 from contracts.staff import Office, RegionOfOffice
 from customers import rights
-from customers.doors import Change, Code, RecordId, repositories, said, when
+from customers.doors import Code, RecordId, repositories, when
 from customers.office import commands, queries
 
 router = APIRouter(tags=["organisation"])
@@ -57,7 +57,7 @@ class Move(Entry):
 async def register(request: Request, caller: CallerDep, command: CommandDep, body: NewOffice) -> Response:
     """`code` opens its number series; `timezone` (IANA) decides its business dates."""
     rights.may_organise(caller)
-    at, _ = when(body)
+    at = when(body)
     office = Office(
         id=record_id(body, command, "offices"),
         code=body.code,
@@ -79,15 +79,15 @@ async def update(
     request: Request, caller: CallerDep, command: VersionedCommandDep, office_id: RecordId, body: OfficeChange
 ) -> Response:
     rights.may_organise(caller)
-    at, _ = when(body)
-    return answer(await commands.update(repositories(request), command, office_id, said(body), at))
+    at = when(body)
+    return answer(await commands.update(repositories(request), command, office_id, body.said(), at))
 
 
 @router.post("/offices/{office_id}/region", summary="Move an office into another region")
 async def move(request: Request, caller: CallerDep, command: CommandDep, office_id: RecordId, body: Move) -> Response:
     """From `valid_from` on; results of earlier days stay with the region of those days."""
     rights.may_organise(caller)
-    at, _ = when(body)
+    at = when(body)
     return answer(await commands.move(repositories(request), command, office_id, body.region, body.valid_from, at))
 
 

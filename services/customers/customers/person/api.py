@@ -10,13 +10,13 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from chassis.entries import Entry, Id, NewEntry, Text, imported, on_behalf, record_id
+from chassis.entries import Change, Entry, Id, NewEntry, Text, imported, on_behalf, record_id
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
 from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page
 from contracts.staff import Role
 from customers import rights
-from customers.doors import Change, Email, Phone, RecordId, repositories, said, when
+from customers.doors import Email, Phone, RecordId, repositories, when
 from customers.person import commands, queries
 
 router = APIRouter(tags=["organisation"])
@@ -66,7 +66,7 @@ class Departure(Entry):
 async def register(request: Request, caller: CallerDep, command: CommandDep, body: NewPerson) -> Response:
     """With the first posting, which begins on `joined_on`."""
     rights.may_organise(caller)
-    at, _ = when(body)
+    at = when(body)
     known = repositories(request)
     person_id = record_id(body, command, "people")
     if (stored := await known.people.repeated(person_id, command)) is None:
@@ -101,8 +101,8 @@ async def update(
     request: Request, caller: CallerDep, command: VersionedCommandDep, person_id: RecordId, body: PersonChange
 ) -> Response:
     rights.may_organise(caller)
-    at, _ = when(body)
-    return answer(await commands.update(repositories(request), command, person_id, said(body), at))
+    at = when(body)
+    return answer(await commands.update(repositories(request), command, person_id, body.said(), at))
 
 
 @router.post("/people/{person_id}/posting", summary="Post a person to another role, place or manager")
@@ -111,7 +111,7 @@ async def post(
 ) -> Response:
     """From `valid_from` on; earlier postings, and what was credited under them, stay."""
     rights.may_organise(caller)
-    at, _ = when(body)
+    at = when(body)
     known = repositories(request)
     await queries.one(known, person_id)
     new = await commands.posting(
@@ -133,7 +133,7 @@ async def leave(
 ) -> Response:
     """`left_on` is the first day on which they are no longer on the roster. Give their customers to others."""
     rights.may_organise(caller)
-    at, _ = when(body)
+    at = when(body)
     return answer(await commands.leave(repositories(request), on_behalf(command, body), person_id, body.left_on, at))
 
 

@@ -7,13 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from chassis.entries import NewEntry, Text, imported, on_behalf, record_id
+from chassis.entries import Change, NewEntry, Text, imported, on_behalf, record_id
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
 from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page
 from contracts.staff import Region
 from customers import rights
-from customers.doors import Change, Code, RecordId, repositories, said, when
+from customers.doors import Code, RecordId, repositories, when
 from customers.region import commands, queries
 
 router = APIRouter(tags=["organisation"])
@@ -36,7 +36,7 @@ class RegionChange(Change):
 @router.post("/regions", status_code=201, summary="Register a region")
 async def register(request: Request, caller: CallerDep, command: CommandDep, body: NewRegion) -> Response:
     rights.may_organise(caller)
-    at, _ = when(body)
+    at = when(body)
     region = Region(
         id=record_id(body, command, "regions"), code=body.code, name=body.name, imported=imported(caller, body)
     )
@@ -49,8 +49,8 @@ async def update(
     request: Request, caller: CallerDep, command: VersionedCommandDep, region_id: RecordId, body: RegionChange
 ) -> Response:
     rights.may_organise(caller)
-    at, _ = when(body)
-    return answer(await commands.update(repositories(request), command, region_id, said(body), at))
+    at = when(body)
+    return answer(await commands.update(repositories(request), command, region_id, body.said(), at))
 
 
 @router.get("/regions/{region_id}", summary="One region")
