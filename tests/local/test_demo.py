@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
+import httpx
 import pytest
 from rich.console import Console
 
@@ -25,7 +26,7 @@ from orders.product import api as products_api
 from reporting.target import api as targets_api
 from salesbeat.demo import calendar, command, company, life
 from salesbeat.importing import send
-from salesbeat.importing.plan import Record, Request
+from salesbeat.importing.plan import Record, Request, layers
 from salesbeat.refusals import Refused
 from tests.local.import_gateway import Gateway, problem
 
@@ -308,7 +309,7 @@ async def test_a_second_run_changes_nothing_and_a_later_one_goes_on(gateway: Gat
 
 @pytest.fixture
 def few_orders(monkeypatch: pytest.MonkeyPatch) -> None:
-    few = {kind: records[:50] if kind == "orders" else records for kind, records in lived(TODAY).items()}
+    few = {kind: records[:80] if kind == "orders" else records for kind, records in lived(TODAY).items()}
     monkeypatch.setattr(life, "records", lambda today: few)
 
 
@@ -322,6 +323,30 @@ async def test_accounts_are_of_people_that_there_are(gateway: Gateway) -> None:
     assert {account["password"] for account in accounts} == {command.PASSWORD}
     places = {gateway.records[account["person"]].get("office") for account in accounts}
     assert places > {office["id"] for office in gateway.of("offices")}
+
+
+@pytest.mark.usefixtures("few_orders")
+async def test_answers_that_are_lost_double_nothing(gateway: Gateway) -> None:
+    lost: set[tuple[str, str, bytes]] = set()
+
+    def lose(request: httpx.Request) -> Exception | None:
+        if request.method == "GET" or (one := (request.method, request.url.path, request.content)) in lost:
+            return None
+        lost.add(one)
+        return httpx.ReadError("connection lost")
+
+    gateway.after = lose
+    await demo(gateway)
+    assert any(method == "PATCH" for method, _, _ in lost)
+    undisturbed = Gateway()
+    async with undisturbed.client as client:
+        sender = send.Sender(client, in_flight=8, done=lambda record, verdict: None)
+        for kind in life.KINDS:
+            for layer in layers(life.records(TODAY)[kind]):
+                await sender.send(layer)
+    assert {id: record["version"] for id, record in gateway.records.items() if id in undisturbed.records} == {
+        id: record["version"] for id, record in undisturbed.records.items()
+    }
 
 
 @pytest.mark.usefixtures("few_orders")

@@ -10,7 +10,9 @@ from typing import Any
 import httpx
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from salesbeat import cli
 from salesbeat.importing import command, send
 from salesbeat.importing.verdicts import Became, Verdict
 from salesbeat.refusals import Refused
@@ -351,6 +353,13 @@ async def test_a_dry_run_sends_nothing(gateway: Gateway, run: Any, folder: Path)
     assert result.counts()["orders"] == {"good": 4, "refused": 3, "left out": 2}
     assert "`yesterday` is no date written as YYYY-MM-DD" in result.said
     assert "Nothing was sent" in result.said
+
+
+def test_a_dry_run_needs_no_suite(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SALESBEAT_STATE", str(tmp_path / "nothing"))
+    said = CliRunner().invoke(cli.app, ["import", str(tmp_path / "small.yaml"), str(folder), "--dry-run"])
+    assert said.exit_code == 0, said.output
+    assert "Nothing was sent" in said.output
 
 
 async def test_refused_rows_are_mended_and_fed_again(gateway: Gateway, run: Any, folder: Path, tmp_path: Path) -> None:

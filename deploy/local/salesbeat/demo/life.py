@@ -386,7 +386,7 @@ class _Life:
                 yield "amendment", at, "seller", {"reason": AMENDMENTS[1], "lines": more}
         at = _later(chance, at, chance.choice((0, 1, 1, 2)), office)
         yield "allocation", at, "clerk", {"due": max(promised, at.date()).isoformat()}
-        arrives = calendar.after(promised, chance.randint(1, 7) if late else -chance.randint(0, 2))
+        arrives = calendar.after(promised, chance.randint(1, 7) if late else -chance.randint(1, 3))
         at = _at(chance, max(arrives, calendar.after(at.date(), 1)), office)
         receiver = chance.choice(company.SURNAMES) + chance.choice(("师傅", "经理", "主管"))
         yield "delivery", at, "clerk", {"receiver": receiver}
