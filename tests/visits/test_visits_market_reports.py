@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chassis.aggregate import Command
 from contracts.envelope import Happened
@@ -414,9 +416,9 @@ async def test_two_acknowledgements_at_once_leave_one(world: World) -> None:
     assert sorted(answered.status_code for answered in answers) == [200, 409, 409]
 
 
-def test_a_line_that_has_changed_meanwhile_tells_nobody_twice() -> None:
-    step = Step(at=MORNING, business_date=TUESDAY, by="li")
-    report = MarketReport(
+def a_state() -> MarketReport:
+    """A report that lies with wang from the morning on."""
+    return MarketReport(
         id="r",
         owner="li",
         office="sha",
@@ -426,16 +428,45 @@ def test_a_line_that_has_changed_meanwhile_tells_nobody_twice() -> None:
         kind=MarketReportKind.COMPETITOR,
         severity=Severity.SERIOUS,
         text="text",
-        submission=step,
+        submission=Step(at=MORNING, business_date=TUESDAY, by="li"),
         recipient="wang",
         acknowledge_by=MORNING,
     )
+
+
+def test_a_line_that_has_changed_meanwhile_tells_nobody_twice() -> None:
+    report = a_state()
     assert model.next_level(report, [["wang"], ["he"], ["top"]]) == (1, "he")
     assert model.next_level(report, [["new head"], ["wang"], ["top"]]) == (2, "top")
     assert model.next_level(report, [["wang"]]) is None
     assert model.next_level(report, []) is None
     nobody = report.model_copy(update={"recipient": None})
     assert model.next_level(nobody, [["wang"], ["he"]]) == (0, "wang")
+
+
+LINES = st.lists(st.lists(st.sampled_from(["wang", "he", "ma", "top"]), min_size=1, max_size=2), max_size=4)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), LINES), max_size=12), st.integers(1, 9))
+def test_however_the_timer_runs_and_the_line_changes_each_level_is_told_once_and_in_order(
+    turns: list[tuple[int, list[list[str]]]], hours: int
+) -> None:
+    report, now = a_state(), MORNING
+    for later, levels in turns:
+        now += timedelta(hours=later)
+        before = report
+        report, happened = model.escalate(before, levels, now, TUESDAY, now + timedelta(hours=hours))
+        assert (happened is None) == (report == before)
+        if happened is None:
+            assert now < before.acknowledge_by or model.next_level(before, levels) is None
+        else:
+            assert now >= before.acknowledge_by
+            assert model.escalate(report, levels, now, TUESDAY, now) == (report, None)
+    told = ["wang", *(escalation.to for escalation in report.escalations)]
+    levels_told = [0, *(escalation.level for escalation in report.escalations)]
+    assert len(set(told)) == len(told)
+    assert levels_told == sorted(set(levels_told))
+    assert (report.recipient, report.level) == (told[-1], levels_told[-1])
 
 
 async def test_market_report_samples(world: World) -> None:

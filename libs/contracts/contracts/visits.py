@@ -267,6 +267,8 @@ class Visit(Owned):
     report: str | None = None
     """The daily report in which it stands."""
     signed: ReportSignature | None = None
+    corrected_after: int = 0
+    """The signed revision of the report after which it was corrected: only a later one counts as its signature."""
     evaluation: Evaluation | None = None
 
 
@@ -547,6 +549,8 @@ class Escalation(Published):
     level: int
     to: str
     at: AwareDatetime
+    missed_by: str | None = None
+    """Whose time ran out."""
 
 
 class MarketReport(Owned):

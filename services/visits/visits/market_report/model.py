@@ -42,7 +42,7 @@ def next_level(report: MarketReport, levels: Sequence[Sequence[str]]) -> tuple[i
 
     levels: everybody above, level by level, the nearest first; the line may have changed since it was submitted.
     """
-    told = {report.recipient, *(escalation.to for escalation in report.escalations)}
+    told = {report.recipient, *(escalation.missed_by for escalation in report.escalations)}
     first = 0 if report.recipient is None else report.level + 1
     for level in range(first, len(levels)):
         for person in levels[level]:
@@ -67,7 +67,7 @@ def escalate(
         "level": level,
         "recipient": person,
         "acknowledge_by": acknowledge_by,
-        "escalations": [*report.escalations, Escalation(level=level, to=person, at=at)],
+        "escalations": [*report.escalations, Escalation(level=level, to=person, at=at, missed_by=report.recipient)],
     }
     return report.model_copy(update=update), Happened(MarketReportEvent.ESCALATED, at, day)
 
