@@ -1,4 +1,4 @@
-"""A gateway in memory that behaves like the API: idempotent, and told to refuse, to lag or to lose connections."""
+"""A gateway in memory: it takes what the services take, once, and may be told to refuse, to lag or to lose answers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,42 @@ from email.utils import format_datetime
 from typing import Any
 
 import httpx
+from pydantic import ValidationError
+
+from customers.customer import api as customers_api
+from customers.office import api as offices_api
+from customers.person import api as people_api
+from customers.region import api as regions_api
+from gateway.accounts import api as accounts_api
+from orders.order import api as orders_api
+from orders.product import api as products_api
+from reporting.target import api as targets_api
+
+BODIES: dict[str, Any] = {
+    "regions": regions_api.NewRegion,
+    "offices": offices_api.NewOffice,
+    "people": people_api.NewPerson,
+    "products": products_api.NewProduct,
+    "customers": customers_api.NewCustomer,
+    "contacts": customers_api.NewContact,
+    "orders": orders_api.NewOrder,
+    "targets": targets_api.NewTarget,
+    "accounts": accounts_api.NewAccount,
+    "qualification": customers_api.Entry,
+    "activation": customers_api.Reasoned,
+    "loss": customers_api.Reasoned,
+    "verification": orders_api.Verification,
+    "return": orders_api.Reasoned,
+    "correction": orders_api.OrderCorrection,
+    "confirmation": orders_api.Confirmation,
+    "amendment": orders_api.Amendment,
+    "allocation": orders_api.Allocation,
+    "delivery": orders_api.Delivery,
+    "handover": orders_api.Handover,
+    "closure": orders_api.Entry,
+    "cancellation": orders_api.Reasoned,
+}
+"""What the services take: by kind for a creation, by its noun for a step."""
 
 STEPS = {
     "verification": "received",
@@ -100,6 +136,10 @@ class Gateway:
             if key not in known.get("(handled)", ()) and request.headers["If-Match"] != f'"{known["version"]}"':
                 return problem(412, "stale")
             parts.append("correction")
+        try:
+            BODIES[parts[-1]].model_validate(body)
+        except ValidationError as error:
+            return problem(422, "invalid_input", str(error))
         return self._change(*parts, key=key, body=body)
 
     def _create(self, path: str, key: str, body: dict[str, Any]) -> httpx.Response:

@@ -15,47 +15,17 @@ from rich.console import Console
 
 from contracts.money import Money
 from contracts.orders import OrderStatus, Product
-from customers.customer import api as customers_api
 from customers.customer.identity import likenesses
-from customers.office import api as offices_api
-from customers.person import api as people_api
-from customers.region import api as regions_api
-from orders.order import api as orders_api
 from orders.order import lines as arithmetic
-from orders.product import api as products_api
-from reporting.target import api as targets_api
 from salesbeat.demo import calendar, command, company, life
 from salesbeat.importing import send
 from salesbeat.importing.plan import Record, Request, layers
 from salesbeat.refusals import Refused
-from tests.local.import_gateway import Gateway, problem
+from tests.local.import_gateway import BODIES, Gateway, problem
 
 TODAY = date(2026, 11, 24)
 DAYS = (TODAY, date(2026, 1, 1), date(2026, 3, 2), date(2026, 10, 8), date(2027, 6, 15))
 
-BODIES: dict[str, Any] = {
-    "regions": regions_api.NewRegion,
-    "offices": offices_api.NewOffice,
-    "people": people_api.NewPerson,
-    "products": products_api.NewProduct,
-    "customers": customers_api.NewCustomer,
-    "contacts": customers_api.NewContact,
-    "orders": orders_api.NewOrder,
-    "targets": targets_api.NewTarget,
-    "qualification": customers_api.Entry,
-    "activation": customers_api.Reasoned,
-    "loss": customers_api.Reasoned,
-    "verification": orders_api.Verification,
-    "return": orders_api.Reasoned,
-    "correction": orders_api.OrderCorrection,
-    "confirmation": orders_api.Confirmation,
-    "amendment": orders_api.Amendment,
-    "allocation": orders_api.Allocation,
-    "delivery": orders_api.Delivery,
-    "handover": orders_api.Handover,
-    "closure": orders_api.Entry,
-    "cancellation": orders_api.Reasoned,
-}
 STATUS = {
     "creation": OrderStatus.RECEIVED,
     "correction": OrderStatus.RECEIVED,
@@ -256,7 +226,7 @@ def test_the_services_take_every_body() -> None:
                 name = kind if request.name == "creation" else request.name
                 BODIES[name].model_validate(request.body)
                 seen.add(name)
-    assert seen == set(BODIES)
+    assert seen == set(BODIES) - {"accounts"}
 
 
 def test_holidays_and_the_weekends_worked_for_them() -> None:
