@@ -269,7 +269,7 @@ def install(app: FastAPI) -> None:
         return respond(error, request)
 
     async def invalid(request: Request, error: Any) -> Response:
-        return respond(Invalid(errors=[_field_error(fault) for fault in error.errors()]), request)
+        return respond(of_validation(error.errors()), request)
 
     async def http(request: Request, error: Any) -> Response:
         return respond(_Http(error), request)
@@ -288,6 +288,11 @@ def of_model(refusal: NotPossible) -> Problem:
     if isinstance(refusal, WrongState):
         return Conflict(refusal.code, refusal.en, refusal.zh, **refusal.extras)
     return Invalid(refusal.code, refusal.en, refusal.zh, field=refusal.field, **refusal.extras)
+
+
+def of_validation(faults: Sequence[Mapping[str, Any]]) -> Invalid:
+    """pydantic's errors as a problem that names the fields."""
+    return Invalid(errors=[_field_error(fault) for fault in faults])
 
 
 def _said(value: Any, chinese: bool) -> Any:

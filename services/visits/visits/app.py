@@ -6,6 +6,8 @@ from fastapi import APIRouter, FastAPI
 
 from chassis.service import Store, http_app, resync_router
 from visits.absence.api import router as absences
+from visits.batch.api import router as batches
+from visits.call.api import router as calls
 from visits.daily_report.api import router as daily_reports
 from visits.form_duty.api import router as form_duties
 from visits.market_report.api import router as market_reports
@@ -17,11 +19,15 @@ from visits.repositories import Repositories
 from visits.settings import Settings
 from visits.sign_off.api import router as sign_offs
 from visits.task.api import router as tasks
+from visits.visit.api import router as visits
 
 ROUTERS: tuple[APIRouter, ...] = (
     tasks,
     policies,
     plans,
+    batches,  # before visits: its addresses would be taken for a visit's id
+    visits,
+    calls,
     market_reports,
     meetings,
     daily_reports,

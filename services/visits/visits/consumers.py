@@ -18,6 +18,7 @@ from contracts.topics import (
     PEOPLE,
     TARGETS,
     VISIT_PLANS,
+    VISITS,
 )
 from visits.complaint_line import commands as complaint_lines
 from visits.daily_report import commands as daily_reports
@@ -26,19 +27,23 @@ from visits.market_report import commands as market_reports
 from visits.meeting import commands as meetings
 from visits.plan import commands as plans
 from visits.repositories import Repositories
+from visits.visit import reactions as visits
 
 Reaction = Callable[[Repositories, Sequence[Received]], Awaitable[None]]
 
 REACTIONS: Mapping[str, tuple[Reaction, ...]] = {
     MARKET_REPORTS.name: (market_reports.react,),
     MEETINGS.name: (meetings.react,),
-    VISIT_PLANS.name: (form_duties.plans_said,),
+    VISIT_PLANS.name: (form_duties.plans_said, visits.follow_plans),
     DAILY_REPORTS.name: (
         form_duties.reports_said,
         complaint_lines.reports_said,
         daily_reports.follow_reports,
         plans.close_reported,
+        visits.follow_reports,
     ),
+    ORDERS.name: (visits.attribute_orders,),
+    VISITS.name: (visits.attribute_to_visits,),
     ABSENCES.name: (form_duties.absences_said,),
     COMPLAINTS.name: (complaint_lines.complaints_said,),
 }

@@ -12,6 +12,7 @@ from visits.market_report import commands as market_reports
 from visits.plan import commands as plans
 from visits.repositories import Repositories
 from visits.settings import Settings
+from visits.visit import reactions as visits
 
 
 def worker(settings: Settings) -> Worker:
@@ -31,6 +32,7 @@ def worker(settings: Settings) -> Worker:
 def timers(repositories: Repositories) -> list[Timer]:
     """What comes due without anybody's doing."""
     return [
+        Timer("missed visits", 30.0, lambda: visits.mark_missed(repositories)),
         Timer("plans executed unsigned", 30.0, lambda: plans.flag_unsigned(repositories)),
         Timer("market reports", 20.0, lambda: market_reports.escalate_due(repositories)),
         Timer("duties of days that have begun", 15.0, lambda: form_duties.open_begun(repositories)),

@@ -1,0 +1,181 @@
+"""The HTTP door of batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+import orjson
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from chassis import ids
+from chassis.aggregate import Command, Stored
+from chassis.entries import Entry, record_id
+from chassis.identity import CallerDep
+from chassis.problems import language
+from chassis.service import CommandDep
+from contracts.backdating import instant
+from visits.batch import commands, queries
+from visits.batch.commands import Answer, Kind, Said
+from visits.call import commands as calls
+from visits.call.api import NewCall
+from visits.doors import Act, act, repositories
+from visits.repositories import Repositories
+from visits.visit import api as visit
+from visits.visit import commands as visits
+
+router = APIRouter(tags=["batches"])
+
+MOST = 500
+"""Commands of one batch: a week without a network."""
+
+Name = Literal[
+    "unplanned", "check_in", "check_out", "completion", "not_met", "cancellation", "move", "cost", "correction", "call"
+]
+
+
+async def _unplanned(repositories: Repositories, doing: Act, visit_id: str, body: visit.Unplanned) -> Stored[Any]:
+    declared = {} if body.check_in is None else {"declared": bool(body.check_in.declared)}
+    chosen = visit_id or record_id(body, doing.command, "visits")
+    return await visits.unplanned(repositories, doing, chosen, **{**body.said(), **declared})
+
+
+async def _check_in(repositories: Repositories, doing: Act, visit_id: str, body: visit.Present) -> Stored[Any]:
+    return await visits.check_in(repositories, doing, visit_id, **_by_device(body))
+
+
+async def _check_out(repositories: Repositories, doing: Act, visit_id: str, body: visit.CheckOut) -> Stored[Any]:
+    return await visits.check_out(repositories, doing, visit_id, **_by_device(body))
+
+
+async def _complete(repositories: Repositories, doing: Act, visit_id: str, body: visit.Completion) -> Stored[Any]:
+    return await visits.complete(repositories, doing, visit_id, **_by_device(body))
+
+
+async def _not_met(repositories: Repositories, doing: Act, visit_id: str, body: visit.NotMet) -> Stored[Any]:
+    return await visits.not_met(repositories, doing, visit_id, **_by_device(body))
+
+
+async def _cancel(repositories: Repositories, doing: Act, visit_id: str, body: visit.Cancellation) -> Stored[Any]:
+    return await visits.cancel(repositories, doing, visit_id, **body.said())
+
+
+async def _move(repositories: Repositories, doing: Act, visit_id: str, body: visit.Move) -> Stored[Any]:
+    return await visits.move(repositories, doing, visit_id, **body.said())
+
+
+async def _cost(repositories: Repositories, doing: Act, visit_id: str, body: visit.Cost) -> Stored[Any]:
+    return await visits.cost(repositories, doing, visit_id, **body.said())
+
+
+async def _correct(repositories: Repositories, doing: Act, visit_id: str, body: visit.Correction) -> Stored[Any]:
+    return await visits.correct(repositories, doing, visit_id, body.said())
+
+
+async def _call(repositories: Repositories, doing: Act, _: str, body: NewCall) -> Stored[Any]:
+    return await calls.log(repositories, doing, record_id(body, doing.command, "calls"), **body.said())
+
+
+KINDS: Mapping[str, Kind] = {
+    "unplanned": Kind(visit.Unplanned, _unplanned, waits=False),
+    "check_in": Kind(visit.Present, _check_in),
+    "check_out": Kind(visit.CheckOut, _check_out),
+    "completion": Kind(visit.Completion, _complete),
+    "not_met": Kind(visit.NotMet, _not_met),
+    "cancellation": Kind(visit.Cancellation, _cancel),
+    "move": Kind(visit.Move, _move),
+    "cost": Kind(visit.Cost, _cost),
+    "correction": Kind(visit.Correction, _correct),
+    "call": Kind(NewCall, _call, waits=False),
+}
+"""What a batch may say; each as its own route takes it."""
+
+
+class OneCommand(BaseModel):
+    """`body` is what the command's own route takes, without `occurred_at`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str = Field(description="A UUID of the client's: the command is done once under it.")
+    command: Name
+    visit: str | None = Field(None, max_length=200, description="The visit; of an unplanned one, the id it is to have.")
+    occurred_at: AwareDatetime
+    body: dict[str, Any] = {}
+
+    @field_validator("id")
+    @classmethod
+    def _uuid(cls, value: str) -> str:
+        if not ids.is_id(value):
+            raise ValueError("An id is a UUID in lower case, such as 0192f3a0-5b7c-7def-8123-456789abcdef.")
+        return value
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if self.visit is None and self.command not in ("unplanned", "call"):
+            raise ValueError("Name the visit.")
+        if self.visit is not None and self.command == "unplanned" and not ids.is_id(self.visit):
+            raise ValueError("The visit's id is a UUID in lower case.")
+        return self
+
+
+class Batch(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    commands: Annotated[list[OneCommand], Field(min_length=1, max_length=MOST)]
+
+
+@router.post("/visits/batch", summary="Send what was done without a network")
+async def take(request: Request, caller: CallerDep, command: CommandDep, body: Batch) -> Response:
+    """A verdict for each command: done, already_done, refused with its problem, or held until what it builds on comes.
+
+    They are done in the order of `occurred_at`. The batch may be sent again, whole or in part: nothing is done twice.
+    Commands held before that are done or refused now are answered, too, after those of the batch.
+    """
+
+    async def begin(own: Command, entry: Entry) -> Act:
+        return await act(request, caller, own, entry)
+
+    said = [
+        Said(one.id, one.command, instant(one.occurred_at, one.occurred_at), one.visit or "", one.body)
+        for one in body.commands
+    ]
+    answers = await commands.take(repositories(request), caller, command, KINDS, said, begin)
+    chosen = language(request.headers.get("accept-language"))
+    results = [_shown(answer, chosen) for answer in answers]
+    return Response(orjson.dumps({"results": results}), media_type="application/json")
+
+
+@router.get("/visits/batch/held", summary="Commands that wait for another one")
+async def held(request: Request, caller: CallerDep) -> Response:
+    """The caller's own, oldest first; they are tried again with the next batch."""
+    chinese = language(request.headers.get("accept-language")) == "zh-CN"
+    items = [
+        {
+            "id": document["id"],
+            "command": document["command"],
+            "visit": document["visit"] or None,
+            "occurred_at": document["occurred_at"],
+            "since": document["since"],
+            "body": document["body"],
+            "code": document["problem"]["code"],
+            "detail": document["problem"]["zh" if chinese else "en"],
+        }
+        for document in await queries.held(repositories(request), caller)
+    ]
+    return Response(orjson.dumps({"items": items}, option=orjson.OPT_UTC_Z), media_type="application/json")
+
+
+def _by_device(body: visit.Present) -> dict[str, Any]:
+    """A presence of a batch was noted by the device at the time, unless it says otherwise."""
+    return {**body.said(), "declared": bool(body.declared)}
+
+
+def _shown(answer: Answer, chosen: str) -> dict[str, Any]:
+    shown: dict[str, Any] = {"id": answer.said.id, "command": answer.said.command, "verdict": answer.verdict}
+    if answer.record is not None:
+        shown |= {"record": answer.record, "version": answer.version}
+    if answer.problem is not None:
+        shown["problem"] = answer.problem.body(chosen)
+    return shown
