@@ -340,6 +340,30 @@ async def test_leave_that_is_approved_while_the_day_is_opened_is_not_missed(
     assert {duty["status"] for duty in await all_duties(world, owner="li")} == {"excused"}
 
 
+async def test_what_is_not_owed_any_more_is_excused_and_owed_again_when_that_is_taken_back(world: World) -> None:
+    await policy(world, forms_from="2026-11-19")
+    await a_report(world, day=date(2026, 11, 23), until="submitted")
+    await world.bus()
+    await turn(world)
+
+    async def excused() -> set[tuple[str, str]]:
+        await world.bus()
+        return {(duty["owner"], duty["business_date"]) for duty in await all_duties(world, status="excused")}
+
+    assert await excused() == set()
+    holiday = office("sha", "east", holidays=[date(2026, 11, 20), date(2026, 11, 23)])
+    await world.hear(holiday, version=2)
+    assert await excused() == {("li", "2026-11-23"), ("zhao", "2026-11-23")}
+    await world.hear(office("sha", "east", holidays=[date(2026, 11, 20)]), version=3)
+    await turn(world)
+    assert await excused() == set()
+    assert ("li", "2026-11-23", "report", "late") in duties(await all_duties(world))
+    await world.hear(person("zhao", Role.SALESPERSON, "sha", "east", left_on=date(2026, 11, 24)), version=2)
+    assert await excused() == {("zhao", "2026-11-24")}
+    await policy(world, forms_from="2026-11-23")
+    assert await excused() == {("zhao", "2026-11-24"), ("li", "2026-11-19"), ("zhao", "2026-11-19")}
+
+
 async def test_duties_are_seen_within_the_callers_scope(world: World) -> None:
     for where in ("sha", "nyc"):
         await policy(world, where, forms_from="2026-11-23")

@@ -18,6 +18,7 @@ from contracts.topics import (
     PEOPLE,
     TARGETS,
     VISIT_PLANS,
+    VISIT_POLICIES,
     VISITS,
 )
 from visits.complaint_line import commands as complaint_lines
@@ -45,6 +46,9 @@ REACTIONS: Mapping[str, tuple[Reaction, ...]] = {
     ORDERS.name: (visits.attribute_orders,),
     VISITS.name: (visits.attribute_to_visits,),
     ABSENCES.name: (form_duties.absences_said,),
+    OFFICES.name: (form_duties.offices_said,),
+    PEOPLE.name: (form_duties.people_said,),
+    VISIT_POLICIES.name: (form_duties.policies_said,),
     COMPLAINTS.name: (complaint_lines.complaints_said,),
 }
 """What is done because of the events of a topic. Each may be repeated and takes them in any order."""

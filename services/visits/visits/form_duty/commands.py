@@ -2,7 +2,9 @@
 
 The due set: each salesperson on the roster of an office, each working day of its calendar from the policy's
 `forms_from` on, once for the plan and once for the report, less approved leave. A trip owes its forms. A form that is
-handed in for a day on which none was due, such as a day off, makes no duty: nothing was owed.
+handed in for a day on which none was due, such as a day off, makes no duty: nothing was owed. What is not owed any
+more, because a holiday was declared or somebody left after the fact, is excused, so the due set always agrees with
+the calendar and the roster.
 """
 
 from __future__ import annotations
@@ -40,6 +42,9 @@ MARKED_A_TURN: Final = 500
 LOOKED_AT_AGAIN: Final = timedelta(days=7)
 """So far back each new day's turn looks again, for whoever was registered or posted after the fact."""
 
+CHANGED_BACK: Final = timedelta(days=62)
+"""So far back a change of the calendar, the roster or the rules is looked up in the duties: two months."""
+
 _TIMER = Command(actor="/visits")
 _BUS = everything("duties follow from events and the calendar, for nobody")
 
@@ -75,6 +80,33 @@ async def absences_said(repositories: Repositories, events: Sequence[Received]) 
             await _learn(repositories, stored.state.id, None, event.occurred_at, Command.heard("visits", event))
 
 
+async def offices_said(repositories: Repositories, events: Sequence[Received]) -> None:
+    """The calendar has changed."""
+    for office in {event.subject for event in events}:
+        await _look_again(repositories, {"office": office})
+
+
+async def policies_said(repositories: Repositories, events: Sequence[Received]) -> None:
+    """The first day for which forms are due has changed."""
+    await offices_said(repositories, events)
+
+
+async def people_said(repositories: Repositories, events: Sequence[Received]) -> None:
+    """Somebody left, or was posted elsewhere."""
+    for person in {event.subject for event in events}:
+        await _look_again(repositories, {"owner": person})
+
+
+async def _look_again(repositories: Repositories, where: Mapping[str, Any]) -> None:
+    """Excuse what is not owed any more, and have due again what is owed after all."""
+    since = (clock.now() - CHANGED_BACK).date().isoformat()
+    for stored in await repositories.duties.find(_BUS, {**where, "business_date": {"$gte": since}}):
+        duty = stored.state
+        excused = duty.status is FormStatus.EXCUSED
+        if excused or not await _owed(repositories, duty):
+            await _learn(repositories, duty.id, None, clock.now(), _TIMER)
+
+
 async def _filed(repositories: Repositories, form: VisitPlan | DailyReport, kind: Form, event: Received) -> None:
     said = model.filed(form, event.version)
     if said is None:
@@ -101,7 +133,8 @@ async def _learn(
     repositories: Repositories, identity: str, said: model.Filed | None, at: datetime, command: Command
 ) -> None:
     async def decide(duty: FormDuty) -> Decision[FormDuty]:
-        excused = duty.owner in await _on_leave(repositories, [duty.owner], duty.business_date)
+        owed = await _owed(repositories, duty)
+        excused = not owed or duty.owner in await _on_leave(repositories, [duty.owner], duty.business_date)
         return model.learned(duty, said, excused, at)
 
     await repositories.duties.change(identity, _BUS, decide, command)
@@ -210,6 +243,18 @@ async def _open(
         traceparent=command.traceparent,
     )
     await repositories.duties.create(known, happened, once)
+
+
+async def _owed(repositories: Repositories, duty: FormDuty) -> bool:
+    """Whether calendar, roster and rules as they are known now still ask for it; yes where they are not known."""
+    office = await repositories.known.offices.get(duty.office)
+    person = await repositories.known.people.get(duty.owner)
+    if office is None or person is None:
+        return True
+    posting = person.posting_on(duty.business_date)
+    if posting is None or posting.role is not Role.SALESPERSON:
+        return False
+    return is_due_day(office, await policies.of(repositories, office.id), duty.business_date)
 
 
 async def _said(repositories: Repositories, people: Sequence[str], day: date) -> Mapping[str, model.Filed]:

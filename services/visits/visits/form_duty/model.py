@@ -2,10 +2,10 @@
 
     due ──> on_time            by the first submission against the cut-off, returned or not
      └────> missing ──> late
-    any of them <──> excused   while an approved leave holds the day
+    any of them <──> excused   while an approved leave holds the day, or nothing is owed for it any more
 
-What was handed in is known from the newest version of the plan or report, leave from the absences as they stand:
-so the same events make the same duty in whatever order they come, and however often.
+What was handed in is known from the newest version of the plan or report, the rest from leave, calendar and roster as
+they stand: so the same events make the same duty in whatever order they come, and however often.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def opened(duty: FormDuty, form: Filed | None, excused: bool, at: datetime) -> t
 
 
 def learned(duty: FormDuty, form: Filed | None, excused: bool, at: datetime) -> Outcome:
-    """The duty with what is known now. form: None says nothing new of it; excused: an approved leave holds the day."""
+    """The duty with what is known now. form: None says nothing new of it; excused: nothing is owed."""
     known = duty
     if form is not None and form.version > duty.form_version:
         known = duty.model_copy(
