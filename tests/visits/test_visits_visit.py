@@ -66,7 +66,7 @@ STATES = (*WAY, "missed", "withdrawn")
 
 
 async def planned(world: World, **more: Any) -> None:
-    await a_plan(world, until="signed", **more)
+    await a_plan(world, until="signed", id=an_id("plan"), **more)
     await world.bus()
 
 
@@ -510,6 +510,6 @@ async def test_what_it_says_on_the_bus_is_what_its_readers_expect(world: World) 
     await world.made(LI, f"visits/{other}/cancellation", {"reason": "snow"})
     world.time.move(timedelta(days=1))
     await reactions.mark_missed(world.repositories)
-    for visit, name in ((VISIT, "plain"), (second, "plain"), (area, "unplanned"), (gone, "moved"), (other, "other")):
+    for visit, name in ((VISIT, "plain"), (second, "second"), (area, "unplanned"), (gone, "moved"), (other, "other")):
         for event in await world.events("visits", visit):
             held_to_sample(event, name)

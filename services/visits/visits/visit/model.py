@@ -311,7 +311,8 @@ def report(visit: Visit, report: DailyReport, at: datetime) -> Perhaps:
     """
     signed = _signature(visit, report)
     handed_in = report.submission is not None or report.status == ReportStatus.RETURNED
-    stands = signed is not None or (handed_in and _names(report.sections.talks, visit))
+    frozen = bool(report.revisions) and _names(report.revisions[-1].sections.talks, visit)
+    stands = frozen or (handed_in and _names(report.sections.talks, visit))
     if not stands and visit.report != report.id:
         return visit, None
     event = VisitEvent.SIGNED if signed and signed != visit.signed else VisitEvent.REPORTED
