@@ -52,6 +52,7 @@ from tests.visits.world import (
     ZHAO,
     World,
     codes,
+    gathered,
     local,
     office,
     person,
@@ -59,6 +60,7 @@ from tests.visits.world import (
 )
 from visits.form_duty import commands, model
 from visits.form_duty.commands import duty_id
+from visits.worker import timers
 
 NIGHT = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
 """Tuesday, 23 o'clock in Shanghai: both cut-offs are past. In New York it is 10 o'clock."""
@@ -362,6 +364,32 @@ async def test_what_is_not_owed_any_more_is_excused_and_owed_again_when_that_is_
     assert await excused() == {("zhao", "2026-11-24")}
     await policy(world, forms_from="2026-11-23")
     assert await excused() == {("zhao", "2026-11-24"), ("li", "2026-11-19"), ("zhao", "2026-11-19")}
+
+
+async def test_the_workers_timers_open_what_has_begun_and_mark_what_is_missing(world: World) -> None:
+    await policy(world, forms_from="2026-11-24")
+    found = timers(world.repositories)
+    assert len({timer.name for timer in found}) == len(found)
+    for timer in found:
+        await timer.work()
+    assert {duty["status"] for duty in await all_duties(world)} == {"due"}
+    world.time.set(NIGHT)
+    for timer in found:
+        await timer.work()
+    assert {duty["status"] for duty in await all_duties(world)} == {"missing"}
+    # A replica that works at the same time changes nothing.
+    before = await all_duties(world)
+    await gathered(*(timer.work() for timer in [*found, *found]))
+    assert await all_duties(world) == before
+
+
+async def test_two_workers_that_open_the_same_day_open_it_once(world: World) -> None:
+    await policy(world, forms_from="2026-11-16")
+    await gathered(*(commands.open_begun(world.repositories) for _ in range(3)))
+    found = await all_duties(world)
+    assert len(found) == len({duty["id"] for duty in found}) == 2 * 2 * 6
+    for duty in found:
+        assert len(await world.types("form_duties", duty["id"])) == 1
 
 
 async def test_duties_are_seen_within_the_callers_scope(world: World) -> None:

@@ -219,6 +219,29 @@ async def test_a_section_that_says_something_is_not_left_empty(world: World) -> 
     assert report["sections"]["news"][0]["customer_name"] == "Acme"
 
 
+async def test_figures_that_are_all_zero_may_be_left_empty_too_and_others_not(world: World) -> None:
+    report = await a_report(world, typed={"none": ["orders_and_collections"]})
+    assert report["sections"]["none"] == ["orders_and_collections"]
+    await world.hear(order("a", 7_000))
+    again = await world.made(LI, f"daily-reports/{report['id']}/prefill")
+    assert again["sections"]["none"] == []
+    body = {"none": ["orders_and_collections"]}
+    refused = await world.patch(LI, f"daily-reports/{report['id']}", body, again["version"])
+    assert (codes(refused), refused.json()["section"]) == ((422, "section_not_empty"), "orders_and_collections")
+
+
+async def test_two_supervisors_who_decide_at_the_same_moment_decide_once(world: World) -> None:
+    report = await a_report(world, until="submitted")
+    path = f"daily-reports/{report['id']}"
+    answers = await gathered(
+        world.post(WANG, f"{path}/signature"),
+        world.post(HE, f"{path}/return", {"reason": "say more"}),
+        world.post(TOP, f"{path}/signature"),
+    )
+    assert sorted(one.status_code for one in answers) == [200, 409, 409]
+    assert (await world.read(LI, path))["version"] == report["version"] + 1
+
+
 async def test_the_visits_of_the_day_are_closed_or_explained(world: World) -> None:
     await a_visit(world, "first", status="checked_in")
     await a_visit(world, "second", status="planned", customer="plain", customer_name="Plain")

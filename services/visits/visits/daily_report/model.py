@@ -81,7 +81,7 @@ def edit(report: DailyReport, step: Step, typed: Mapping[str, Any], known: prefi
     _follows(report, "edit")
     sections = prefill.filled_in(_typed(report.sections, typed), known)
     for section in typed.get("none", ()):
-        if prefill.is_filled(section, sections):
+        if prefill.says_something(section, sections):
             raise NotPossible(
                 "section_not_empty",
                 f"The section {section} says something: empty it, or take it out of `none`.",

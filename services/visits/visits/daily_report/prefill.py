@@ -109,6 +109,15 @@ def is_filled(section: Section, sections: Sections) -> bool:
     return bool(getattr(sections, section.value))
 
 
+def says_something(section: Section, sections: Sections) -> bool:
+    """The same, but figures that are all zero say nothing: they may be left empty explicitly."""
+    figures = sections.orders_and_collections
+    if section is not Section.ORDERS_AND_COLLECTIONS or figures is None:
+        return is_filled(section, sections)
+    amounts = [*figures.orders, *figures.collections]
+    return figures.orders_confirmed > 0 or any(amount.actual for amount in amounts)
+
+
 def missing(sections: Sections) -> list[Section]:
     """The sections that are neither filled nor explicitly left empty."""
     return [section for section in Section if section not in sections.none and not is_filled(section, sections)]
@@ -116,7 +125,7 @@ def missing(sections: Sections) -> list[Section]:
 
 def without_filled(sections: Sections) -> Sections:
     """What has become filled is not left empty any more."""
-    kept = [section for section in Section if section in sections.none and not is_filled(section, sections)]
+    kept = [section for section in Section if section in sections.none and not says_something(section, sections)]
     return sections if kept == sections.none else sections.model_copy(update={"none": kept})
 
 
