@@ -25,6 +25,7 @@ from tests.visits.forms import (
     set_visit,
     typed_into,
 )
+from tests.visits.plans import a_plan
 from tests.visits.world import (
     ADMIN,
     AMY,
@@ -36,6 +37,7 @@ from tests.visits.world import (
     HE,
     IMPORTER,
     LI,
+    MORNING,
     NEW_YORK,
     NOBODY,
     SHANGHAI,
@@ -593,3 +595,37 @@ async def test_what_a_report_says_on_the_bus(world: World) -> None:
 
 def _type(event: bytes) -> str:
     return json.loads(event)["type"]
+
+
+async def test_a_day_from_the_signed_plan_to_the_signed_report(world: World) -> None:
+    """The visits come from the plan, the report from the visits, and its signature goes back to them."""
+    world.time.set(MORNING - timedelta(hours=10))
+    await a_plan(world, until="signed")
+    await world.bus()
+    world.time.set(MORNING + timedelta(hours=2))
+    first = f"visits/{an_id('first')}"
+    await world.made(LI, f"{first}/check-in")
+    world.time.move(timedelta(minutes=40))
+    results = [{"purpose": "order", "outcome": "achieved"}]
+    await world.made(LI, f"{first}/completion", {"contact_met": "xu", "results": results})
+    world.time.set(EVENING)
+    report = await a_report(world, typed={"attendance": {"kind": "present"}, "none": ALL_BUT[1:]})
+    talks = {line["visit"]: line for line in report["sections"]["talks"]}
+    assert {visit: line["status"] for visit, line in talks.items()} == {
+        an_id("first"): "completed",
+        an_id("second"): "planned",
+    }
+    assert talks[an_id("first")]["results"][0]["outcome"] == "achieved"
+    path = f"daily-reports/{report['id']}"
+    refused = await world.post(LI, f"{path}/submission")
+    assert (codes(refused), refused.json()["visits"]) == ((422, "visits_open"), [an_id("second")])
+    await world.made(LI, f"visits/{an_id('second')}/cancellation", {"reason": "Plain was closed"})
+    submitted = await world.made(LI, f"{path}/submission")
+    assert {line["status"] for line in submitted["sections"]["talks"]} == {"completed", "cancelled"}
+    await world.bus()
+    assert (await world.read(LI, first))["signed"] is None
+    await world.made(WANG, f"{path}/signature")
+    await world.bus()
+    signed = await world.read(LI, first)
+    assert (signed["report"], signed["signed"]["revision"]) == (report["id"], 1)
+    assert {plan["status"] for plan in (await world.read(LI, "visit-plans"))["items"]} == {"closed"}
