@@ -184,7 +184,7 @@ async def test_a_batch_that_makes_no_sense_is_refused_whole(world: World, bad: M
 
 
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(data=st.data())
 async def test_however_a_day_is_cut_and_repeated_it_ends_the_same(world: World, data: st.DataObject) -> None:

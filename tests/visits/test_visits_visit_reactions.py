@@ -35,7 +35,7 @@ VISIT, OTHER, THIRD = an_id("first"), an_id("other"), an_id("third")
 NOW = datetime(2026, 11, 24, 6, tzinfo=UTC)
 COMPLETION = {"contact_name": "Xu", "results": [{"purpose": "order", "outcome": "achieved"}]}
 DISORDER = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 
