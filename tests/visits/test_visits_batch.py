@@ -124,6 +124,18 @@ async def test_a_command_that_comes_before_what_it_builds_on_is_held(world: Worl
     ]
 
 
+async def test_a_correction_waits_for_what_it_corrects(world: World) -> None:
+    await evening(world)
+    better = said("better", "correction", "10:30", contact_name="Mr Gu")
+    assert verdicts(await sent(world, better)) == ["held"]
+    assert verdicts(await sent(world, COME)) == ["done"]
+    assert verdicts(await sent(world, DONE)) == ["done", "done"]
+    assert (await world.read(LI, f"visits/{VISIT}"))["contact_name"] == "Mr Gu"
+    second = said("second come", "check_in", "12:00", SECOND)
+    late = said("too late", "cancellation", "12:30", SECOND, reason="snow")
+    assert verdicts(await sent(world, second, late)) == ["done", "refused"]
+
+
 async def test_what_waits_for_ever_is_refused_in_the_end(world: World) -> None:
     await evening(world)
     await sent(world, DONE)
@@ -163,6 +175,7 @@ async def test_nobody_acts_for_another_by_a_batch(world: World) -> None:
     assert (await world.read(LI, f"visits/{VISIT}"))["status"] == "planned"
     clerks = {**COME, "body": {"on_behalf_of": "li"}}
     assert verdicts(await sent(world, clerks, who=CHEN)) == ["done"]
+    assert (await world.read(LI, f"visits/{VISIT}"))["check_in"]["declared"] is True
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from chassis.identity import CallerDep
 from chassis.problems import language
 from chassis.service import CommandDep
 from contracts.backdating import instant
+from contracts.visits import VisitStatus
 from visits.batch import commands, queries
 from visits.batch.commands import Answer, Kind, Said
 from visits.call import commands as calls
@@ -37,7 +38,7 @@ Name = Literal[
 
 
 async def _unplanned(repositories: Repositories, doing: Act, visit_id: str, body: visit.Unplanned) -> Stored[Any]:
-    declared = {} if body.check_in is None else {"declared": bool(body.check_in.declared)}
+    declared = {} if body.check_in is None else {"declared": _declared(body, body.check_in.declared)}
     chosen = visit_id or record_id(body, doing.command, "visits")
     return await visits.unplanned(repositories, doing, chosen, **{**body.said(), **declared})
 
@@ -87,7 +88,7 @@ KINDS: Mapping[str, Kind] = {
     "cancellation": Kind(visit.Cancellation, _cancel),
     "move": Kind(visit.Move, _move),
     "cost": Kind(visit.Cost, _cost),
-    "correction": Kind(visit.Correction, _correct),
+    "correction": Kind(visit.Correction, _correct, before=frozenset({VisitStatus.PLANNED, VisitStatus.CHECKED_IN})),
     "call": Kind(NewCall, _call, waits=False),
 }
 """What a batch may say; each as its own route takes it."""
@@ -168,8 +169,12 @@ async def held(request: Request, caller: CallerDep) -> Response:
 
 
 def _by_device(body: visit.Present) -> dict[str, Any]:
-    """A presence of a batch was noted by the device at the time, unless it says otherwise."""
-    return {**body.said(), "declared": bool(body.declared)}
+    return {**body.said(), "declared": _declared(body, body.declared)}
+
+
+def _declared(body: Entry, said: bool | None) -> bool | None:
+    """A presence of a batch was noted by the device at the time, unless it says otherwise or a clerk enters it."""
+    return said if said is not None or body.on_behalf_of is not None else False
 
 
 def _shown(answer: Answer, chosen: str) -> dict[str, Any]:

@@ -31,7 +31,6 @@ from visits.repositories import Repositories
 HELD_FOR = timedelta(days=14)
 """After that nothing will come any more for which a command could wait."""
 
-Make = Callable[[Repositories, Act, Any], Awaitable[Stored[Any]]]
 Begin = Callable[[Command, Entry], Awaitable[Act]]
 
 
@@ -46,12 +45,13 @@ class Verdict(StrEnum):
 class Kind:
     """A kind of command: what its body is, and what it does with the record of that id.
 
-    waits: it may come before the command that it builds on.
+    waits: it may come before the command that it builds on, while the visit is unknown or in one of `before`.
     """
 
     body: type[Entry]
     work: Callable[[Repositories, Act, str, Any], Awaitable[Stored[Any]]]
     waits: bool = True
+    before: frozenset[VisitStatus] = frozenset({VisitStatus.PLANNED, VisitStatus.MISSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +204,8 @@ async def _do(
 
 
 def _waits(kind: Kind, refusal: NotPossible) -> bool:
-    """Whether the command builds on a check-in that has not come yet."""
-    states = (VisitStatus.PLANNED, VisitStatus.MISSED)
-    return kind.waits and isinstance(refusal, WrongState) and refusal.extras.get("state") in states
+    """Whether the command builds on one, such as a check-in, that has not come yet."""
+    return kind.waits and isinstance(refusal, WrongState) and refusal.extras.get("state") in kind.before
 
 
 def _held(document: Mapping[str, Any]) -> Said:
