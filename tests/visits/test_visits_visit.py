@@ -364,6 +364,19 @@ async def test_an_unplanned_visit_stands_beside_the_plan(world: World) -> None:
     assert (await world.made(IMPORTER, "visits", imported))["business_date"] == "2026-11-17"
 
 
+async def test_an_unplanned_visit_does_not_take_the_place_of_a_planned_one(world: World) -> None:
+    body = {"id": VISIT, "customer": "acme", "purposes": ["order"]}
+    plan = await a_plan(world)
+    assert codes(await world.post(LI, "visits", body)) == (409, "id_taken")
+    # Even if it got there first, the other stops of the plan have their visits.
+    await world.made(ZHAO, "visits", {**body, "id": an_id("own"), "customer": "zeta"})
+    document = await world.database["visits"].find_one({"_id": an_id("own")})
+    await world.database["visits"].insert_one({**document, "_id": VISIT, "outbox": []})
+    await world.made(LI, f"visit-plans/{plan['id']}/submission")
+    await world.bus()
+    assert [visit["id"] for visit in (await world.read(LI, "visits"))["items"]] == [an_id("second")]
+
+
 async def test_what_is_too_old_changes_no_more(world: World) -> None:
     await planned(world)
     world.time.move(timedelta(days=9))

@@ -6,13 +6,14 @@ NotPossible for a time or a value that the rules refuse.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
 from chassis import ids
 from chassis.aggregate import Command, Decision, Stored
-from chassis.problems import Invalid, NotFound
+from chassis.problems import Conflict, Invalid, NotFound
 from chassis.scope import everything
 from contracts.customers import Customer
 from contracts.money import Money
@@ -65,6 +66,12 @@ async def unplanned(
     """
     if (stored := await repositories.visits.repeated(visit_id, act.command)) is not None:
         return stored
+    if await repositories.plans.find(everything("an id is taken whoever has it"), {"stops.id": visit_id}, limit=1):
+        raise Conflict(
+            "id_taken",
+            f"The id {visit_id} belongs to a planned stop: check in there, or choose a new one.",
+            f"编号 {visit_id} 已属于计划中的访问点:请在该点签到,或换一个新的编号。",
+        )
     place = await repositories.known.at(rights.needed(act.person), act.at)
     check_day(place.office, place.day, act, field="occurred_at")
     known = await repositories.known.customer(customer, rights.reach(act.caller)) if customer else None
@@ -274,7 +281,9 @@ async def make(repositories: Repositories, plan_id: str, visit_id: str) -> None:
         return
     # Both makers say the same, so the second one is a repetition.
     command = Command(actor="/visits", fingerprint=f"stop {visit_id}")
-    await repositories.visits.create(*model.of_stop(plan, stop, plan.first_submitted_at), command)
+    # An unplanned visit that has taken the id must not keep the plan's other visits from coming.
+    with contextlib.suppress(Conflict):
+        await repositories.visits.create(*model.of_stop(plan, stop, plan.first_submitted_at), command)
 
 
 async def _open_again(repositories: Repositories, report_id: str) -> bool:
