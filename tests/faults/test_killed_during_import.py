@@ -19,7 +19,7 @@ VICTIMS = ("orders-worker", "reporting-worker", "reporting-api", "customers-work
 
 
 def test_an_import_survives_the_death_of_every_process_that_it_goes_through(folder: Path) -> None:
-    company = write(folder / "company", orders=900, seed=11)
+    company = write(folder / "company", orders=400, seed=11)
     suite = Suite(folder / "suite")
     with suite.running():
         importing = suite.begin("import", company.mapping, company.folder)
@@ -41,7 +41,7 @@ def test_an_import_survives_the_death_of_every_process_that_it_goes_through(fold
 
 
 def test_kills_while_the_numbers_are_added_up_leave_the_same_numbers(folder: Path) -> None:
-    company = write(folder / "company", orders=400, seed=12)
+    company = write(folder / "company", orders=200, seed=12)
     suite = Suite(folder / "suite")
     with suite.running():
         suite.salesbeat("import", company.mapping, company.folder)

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,11 +94,16 @@ class Suite:
             self.salesbeat("down")
 
     def pid(self, process: str) -> int:
-        suite = state.running(self.folder)
-        assert suite is not None
-        found = next(each.pid for each in suite.processes if each.name == process)
-        assert found is not None, f"{process} does not run"
-        return found
+        """The process, once it runs: one that has crashed comes back after a pause that grows with each crash."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            suite = state.running(self.folder)
+            assert suite is not None
+            found = next(each for each in suite.processes if each.name == process)
+            if found.pid is not None and found.process() is not None:
+                return found.pid
+            time.sleep(0.1)
+        raise AssertionError(f"{process} does not run")
 
     def kill(self, process: str) -> None:
         """kill -9. The supervisor starts it again."""

@@ -163,9 +163,10 @@ class Repository(Generic[S]):
     async def prepare(self, *indexes: Mapping[str, Any]) -> None:
         """Make the relay's index and the given ones: `{"keys": [("number", 1)], "unique": True}`."""
         await self.collection.create_index(
-            [("shard", ASCENDING), ("unsent_since", ASCENDING)],
+            # In the order of the relay's reading: with the shard first it merges sixteen scans, 12 ms for nothing.
+            [("unsent_since", ASCENDING), ("shard", ASCENDING)],
             partialFilterExpression={"unsent_since": {"$exists": True}},
-            name="unsent",
+            name="unsent_oldest_first",
         )
         for index in indexes:
             await self.collection.create_index(**index)

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -60,15 +61,19 @@ class Relay:
         self._broker = broker(settings, client_id="relay")
         self._leases = Leases(database["relay_leases"])
         self._nudged = asyncio.Event()
+        self._dirty: set[str] = set()
+        """Collections in which something was saved since the last look at them."""
+        self._swept = float("-inf")
         self._tasks: list[asyncio.Task[None]] = []
         self._wait = POLL
         self._last_turn = time.monotonic()
         self._failing: str | None = None
         for repository in self._repositories:
-            repository.on_save = self.nudge
+            repository.on_save = partial(self.nudge, repository.collection.name)
 
-    def nudge(self) -> None:
-        """Something was saved: look at once."""
+    def nudge(self, collection: str) -> None:
+        """Something was saved there: look at once."""
+        self._dirty.add(collection)
         self._nudged.set()
 
     async def start(self) -> None:
@@ -103,7 +108,7 @@ class Relay:
                     await reach(self._settings)
                     await self._broker.start()
                 self._nudged.clear()
-                published = await self.sweep()
+                published = await self._look()
                 self._failing = None
                 pause = 0.1
                 if not published:
@@ -120,12 +125,28 @@ class Relay:
 
     async def sweep(self) -> int:
         """One pass over everything unsent in the leased shards; how many events were published."""
-        shards = await self._leases.hold()
-        if not shards:
-            return 0
-        return sum([await self._pass(repository, shards) for repository in self._repositories])
+        return sum([await self._pass(repository) for repository in self._repositories])
 
-    async def _pass(self, repository: Repository[Any], shards: list[int]) -> int:
+    async def _look(self) -> int:
+        """A sweep when it is due, else a pass over where something was saved or something may be left."""
+        if time.monotonic() - self._swept >= self._wait:
+            began = time.monotonic()
+            published = await self.sweep()
+            self._swept = began
+            return published
+        published = 0
+        for repository in self._repositories:
+            name = repository.collection.name
+            if name in self._dirty:
+                self._dirty.discard(name)
+                if sent := await self._pass(repository):
+                    self._dirty.add(name)
+                    published += sent
+        return published
+
+    async def _pass(self, repository: Repository[Any]) -> int:
+        if not (shards := await self._leases.hold()):
+            return 0
         cursor = (
             repository.collection.find(
                 {"shard": {"$in": shards}, "unsent_since": {"$exists": True}},
@@ -176,14 +197,14 @@ class Relay:
                     ]
                 }
             },
-            {"$project": {"_id": 1}},
+            {"$project": {"ns": 1}},
         ]
         while True:
             try:
                 async with changes(self._database, pipeline) as stream:
                     self._wait = SWEEP
-                    async for _ in stream:
-                        self.nudge()
+                    async for change in stream:
+                        self.nudge(change["ns"]["coll"])
             except PyMongoError as error:
                 self._wait = POLL
                 log.info("no change stream, the relay polls", reason=str(error)[:200])
