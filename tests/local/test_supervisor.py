@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -259,3 +260,12 @@ def test_status_for_a_program(local: Local, capsys: pytest.CaptureFixture[str]) 
     assert said["running"] is True
     assert [process["process"] for process in said["processes"]] == ["server", "first", "second", "door"]
     assert all(process["pid"] and process["memory"] > 0 for process in said["processes"])
+
+
+def test_a_state_folder_that_is_gone_keeps_no_process_from_being_ended(local: Local) -> None:
+    local.up()
+    suite = local.state()
+    pids = [process.pid for process in suite.processes if process.pid]
+    shutil.rmtree(local.settings.state)
+    os.kill(suite.pid, signal.SIGTERM)
+    eventually(lambda: not any(psutil.pid_exists(pid) for pid in pids))

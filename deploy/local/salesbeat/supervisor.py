@@ -55,7 +55,11 @@ class Supervisor:
         self._changed = asyncio.Event()
 
     def write(self) -> None:
-        state.write(self._folder, self.record)
+        try:
+            state.write(self._folder, self.record)
+        except OSError as error:
+            # A full disk or a folder that somebody has removed must not keep the processes from being ended.
+            log.error("the state cannot be written: %s", error)
 
     async def run(self, processes: Sequence[Process]) -> None:
         """Returns when everything has been stopped."""
