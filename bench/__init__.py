@@ -1,0 +1,1 @@
+"""Measurements, each with its peers and its limit, interleaved in one run."""
