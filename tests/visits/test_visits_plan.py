@@ -425,11 +425,15 @@ async def test_what_is_executed_unsigned_is_flagged_once_and_never_dropped(world
         found = (await world.read(ADMIN, "visit-plans"))["items"]
         return {plan["id"] for plan in found if plan["executed_unsigned"]}
 
-    world.time.set(datetime.fromisoformat(local(SHANGHAI, TUESDAY, "23:59")))
+    early = {"plan_due": "07:30"}
+    assert (await world.patch(ADMIN, "visit-policies/nyc", early, 0)).status_code == 200
+    world.time.set(datetime.fromisoformat(local(SHANGHAI, WEDNESDAY, "09:00")))
     assert await flagged() == set()
-    world.time.move(timedelta(minutes=1))
+    world.time.move(timedelta(seconds=1))
     assert await flagged() == {sha["id"]}
-    world.time.set(datetime.fromisoformat(local(NEW_YORK, WEDNESDAY, "00:00")))
+    world.time.set(datetime.fromisoformat(local(NEW_YORK, WEDNESDAY, "07:30")))
+    assert await flagged() == {sha["id"]}
+    world.time.move(timedelta(seconds=1))
     assert await flagged() == {sha["id"], nyc["id"]}
     assert await flagged() == {sha["id"], nyc["id"]}
     assert await world.types("plans", sha["id"]) == ["drafted", "submitted", "executed_unsigned"]
@@ -566,7 +570,7 @@ async def test_what_it_says_on_the_bus_is_what_its_readers_expect(world: World) 
     await world.made(LI, f"{path}/submission")
     await world.made(WANG, f"{path}/return", {"reason": "keep Acme"})
     unsigned = await a_plan(world, ZHAO, WEDNESDAY, [stop("z", "zeta")], until="submitted", id=an_id("unsigned"))
-    world.time.set(datetime.fromisoformat(local(SHANGHAI, WEDNESDAY, "08:00")))
+    world.time.set(datetime.fromisoformat(local(SHANGHAI, WEDNESDAY, "10:00")))
     await commands.flag_unsigned(world.repositories)
     await world.hear(report(WEDNESDAY))
     for event in await world.events("plans", plan["id"]):

@@ -162,13 +162,14 @@ async def amend(repositories: Repositories, act: Act, plan_id: str, reason: str)
 
 
 async def flag_unsigned(repositories: Repositories) -> None:
-    """Flag what is executed unsigned: plans handed in that nobody had signed when their day began.
+    """Flag what is executed unsigned: plans handed in that nobody had signed by the office's cut-off of their day.
 
     A timer's work: each plan is flagged once, whenever and by however many workers this is done.
     """
     now = clock.now()
     for office in await repositories.known.offices.find():
         today = office.business_date(now)
+        policy = await policies.of(repositories, office.id)
         waiting = await repositories.plans.find(
             _TIMER,
             {
@@ -180,9 +181,11 @@ async def flag_unsigned(repositories: Repositories) -> None:
             },
         )
         for stored in waiting:
-            begun = model.begins(office, stored.state.business_date)
+            cut_off = model.instant(office, stored.state.business_date, policy.plan_due)
+            if now <= cut_off:
+                continue
             submitted = stored.state.submission
-            at = max(begun, submitted.at) if submitted else begun
+            at = max(cut_off, submitted.at) if submitted else cut_off
             await repositories.plans.change(
                 stored.state.id, _TIMER, lambda plan, at=at: model.flag(plan, at), Command(actor="/visits")
             )

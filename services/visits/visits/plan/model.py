@@ -147,7 +147,7 @@ def amend(plan: VisitPlan, step: Step, reason: str) -> Outcome:
 
 
 def flag(plan: VisitPlan, at: datetime) -> tuple[VisitPlan, Happened | None]:
-    """The day has begun before anybody has signed (A3): said once, and never taken back."""
+    """The cut-off has passed before anybody has signed (A3): said once, and never taken back."""
     if plan.status != PlanStatus.SUBMITTED or plan.revisions or plan.executed_unsigned:
         return plan, None
     flagged = plan.model_copy(update={"executed_unsigned": True})
