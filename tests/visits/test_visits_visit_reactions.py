@@ -261,6 +261,28 @@ async def test_an_order_goes_over_to_a_later_visit_and_to_the_one_that_it_names(
     assert await holders() == [OTHER]
 
 
+@pytest.mark.parametrize("early", [True, False], ids=["the order comes first", "the visit comes first"])
+async def test_an_order_is_taken_at_its_word_only_about_a_visit_that_can_be_meant(world: World, early: bool) -> None:
+    orders = [
+        confirmed(1, visit=VISIT),  # an area, where nobody was a customer yet
+        confirmed(2, visit=VISIT, owner="zhao"),
+        confirmed(3, visit=OTHER, customer="plain"),
+        confirmed(4, visit=OTHER),
+    ]
+    if early:
+        await world.hear(*orders)
+    for visit, where in ((VISIT, {"area": "Pudong"}), (OTHER, {"customer": "acme"})):
+        await world.made(LI, "visits", {"id": visit, "purposes": ["order"], "check_in": {}, **where})
+    if not early:
+        await world.hear(*orders)
+    await world.bus()
+    found = await visits(world)
+    assert {visit: [one["order"] for one in state["orders"]] for visit, state in found.items()} == {
+        VISIT: ["order-1"],
+        OTHER: ["order-4"],
+    }
+
+
 # --- reports ----------------------------------------------------------------------------------------
 
 

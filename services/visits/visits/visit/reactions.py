@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from chassis import clock
 from chassis.aggregate import Command
@@ -62,16 +63,14 @@ async def attribute_to_visits(repositories: Repositories, events: Sequence[Recei
     """A reaction on visits: the orders that came before their visit, and those that have found a later one."""
     for event in _last(events):
         visit = event.data(Visit)
-        if visit.customer is None:
-            continue
-        alike = {
-            "owner": visit.owner,
-            "customer": visit.customer,
-            "business_date": visit.business_date.isoformat(),
-        }
-        held = [order.order for order in visit.orders]
-        where = {"$or": [{"visit": visit.id}, alike, {"_id": {"$in": held}}]}
-        for order in await repositories.known.orders.find(where):
+        wanted: list[dict[str, Any]] = [
+            {"visit": visit.id},
+            {"_id": {"$in": [order.order for order in visit.orders]}},
+        ]
+        if visit.customer is not None:
+            of_day = {"owner": visit.owner, "business_date": visit.business_date.isoformat()}
+            wanted.append({**of_day, "customer": visit.customer})
+        for order in await repositories.known.orders.find({"$or": wanted}):
             await _attribute(repositories, order, event)
 
 
@@ -100,9 +99,14 @@ async def _attribute(repositories: Repositories, order: Order, event: Received) 
 
 
 async def _visit_of(repositories: Repositories, order: Order) -> str | None:
-    """The visit that the order names; else, of its owner, customer and day, the completed one checked in last."""
-    if order.visit is not None and await repositories.visits.find(_BUS, {"_id": order.visit}, limit=1):
-        return order.visit
+    """The visit that the order names; else, of its owner, customer and day, the completed one checked in last.
+
+    A visit of somebody else, or to another customer, is not taken at its word. One to an area has no customer yet.
+    """
+    if order.visit is not None:
+        named = {"_id": order.visit, "owner": order.owner, "customer": {"$in": [order.customer, None]}}
+        if await repositories.visits.find(_BUS, named, limit=1):
+            return order.visit
     completed = await repositories.visits.find(
         _BUS,
         {
