@@ -26,6 +26,7 @@ from contracts.visits import (
     Purpose,
     PurposeResult,
     ReportSignature,
+    Verdict,
     Visit,
     VisitCost,
     VisitOrder,
@@ -249,6 +250,9 @@ async def test_both_denominators_of_the_deal_rate_stand_side_by_side(company: Re
 
 NO_RESULT = PurposeResult(purpose=Purpose.ORDER, outcome=Outcome.NO_RESULT)
 ACHIEVED = PurposeResult(purpose=Purpose.SERVICE, outcome=Outcome.PROGRESS)
+VERIFIED, INVALID = (
+    presence().model_copy(update={"verdict": verdict}) for verdict in (Verdict.VERIFIED, Verdict.INVALID)
+)
 
 
 @pytest.mark.parametrize(
@@ -265,6 +269,10 @@ ACHIEVED = PurposeResult(purpose=Purpose.SERVICE, outcome=Outcome.PROGRESS)
         ({"status": "not_met"}, False),
         ({"status": "checked_in"}, False),
         ({"planned": False}, True),
+        ({"position_required": True}, False),
+        ({"position_required": True, "check_in": VERIFIED}, True),
+        ({"check_in": INVALID}, True),  # nobody asked for it
+        ({"position_required": True, "check_in": INVALID, "check_out": VERIFIED}, False),
     ],
 )
 def test_a_visit_is_effective_by_the_first_version_of_the_definition(more: dict[str, Any], effective: bool) -> None:

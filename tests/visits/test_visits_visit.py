@@ -257,6 +257,7 @@ async def test_a_verdict_blocks_nothing_even_where_a_position_is_required(world:
     await planned(world)
     far = {"latitude": 31.24, "longitude": 121.4737}
     visit = await world.made(LI, f"visits/{VISIT}/check-in", {"position": far})
+    assert visit["position_required"] is True
     assert (visit["check_in"]["verdict"], visit["check_in"]["distance_m"]) == ("invalid", 1067)
     plain = await world.made(LI, f"visits/{an_id('second')}/check-in", {"position": HERE})
     assert (plain["check_in"]["verdict"], plain["check_in"]["distance_m"]) == ("unverified", None)

@@ -124,7 +124,7 @@ class VisitPlan(Owned):
     """What the day goes by: the stops of the revision that was submitted or signed last; None before the first
     submission. A returned amendment gives way to the revision that was signed before it."""
     executed_unsigned: bool = False
-    """The day began before anybody had signed: flagged, never dropped (A3)."""
+    """The office's cut-off of the day passed before anybody had signed: flagged, never dropped (A3)."""
 
 
 class PlanEvent(StrEnum):
@@ -254,6 +254,8 @@ class Visit(Owned):
     step: SalesStep | None = None
     check_in: Presence | None = None
     check_out: Presence | None = None
+    position_required: bool = False
+    """What the office's policy said at the check-in: it counts as effective only if that was verified."""
     contact_met: str | None = None
     """Id of the customer's contact, where it is one of the file."""
     contact_name: str | None = None

@@ -4,8 +4,8 @@
   visits_missed and visits_open are what became of them; visits_unplanned were done or not met without a stop. So
   stops_planned + visits_unplanned = visits_done + visits_not_met + visits_missed + visits_open, always.
 - visits_effective 有效访问 (v1): completed, a named contact met, an outcome for at least one purpose that it was
-  for, and not every outcome "no result". A verified position is no part of it: a visit does not say whether its
-  office wanted one that day.
+  for, and not every outcome "no result". Where the office's rules said so at the check-in, only with a position that
+  was verified then.
 - visits_deal: done or not met, with at least one attributed order that is confirmed and not cancelled.
 - Both count once the daily report in which the visit stands is signed; until then they are pending, beside the
   count. signed_visits holds the denominators of their rates, gated in the same way.
@@ -35,6 +35,7 @@ class _Presence(msgspec.Struct):
     at: datetime
     business_date: date
     declared: bool = False
+    verdict: str = "unverified"
 
 
 class _Result(msgspec.Struct):
@@ -75,6 +76,7 @@ class _Visit(msgspec.Struct):
     customer_name: str | None = None
     check_in: _Presence | None = None
     check_out: _Presence | None = None
+    position_required: bool = False
     contact_met: str | None = None
     contact_name: str | None = None
     results: list[_Result] = []
@@ -137,6 +139,7 @@ def _effective(visit: _Visit) -> bool:
         and bool(visit.contact_met or visit.contact_name)
         and any(result.purpose in visit.purposes for result in visit.results)
         and any(result.outcome != "no_result" for result in visit.results)
+        and (not visit.position_required or (visit.check_in is not None and visit.check_in.verdict == "verified"))
     )
 
 

@@ -75,9 +75,10 @@ async def unplanned(
     place = await repositories.known.at(rights.needed(act.person), act.at)
     check_day(place.office, place.day, act, field="occurred_at")
     known = await repositories.known.customer(customer, rights.reach(act.caller)) if customer else None
-    arrived = None
+    arrived, required = None, False
     if check_in:
         policy = await policies.of(repositories, place.office.id)
+        required = policy.position_required
         arrived = _presence(act, place.day, position, declared, known, policy.radius_m)
     visit, happened = model.unplanned(
         visit_id=visit_id,
@@ -89,6 +90,7 @@ async def unplanned(
         purposes=purposes,
         sales_step=step,
         check_in=arrived,
+        position_required=required,
         imported=act.imported,
     )
     return await repositories.visits.create(visit, happened, act.command)
@@ -107,7 +109,9 @@ async def check_in(
     async def decide(visit: Visit, step: Step) -> Decision[Visit]:
         presence = await _presence_at(repositories, act, visit, position, declared)
         office = await repositories.known.office(visit.office)
-        return model.check_in(visit, presence, office.business_date(act.at))
+        policy = await policies.of(repositories, visit.office)
+        day = office.business_date(act.at)
+        return model.check_in(visit, presence, day, position_required=policy.position_required)
 
     return await _own_step(repositories, act, visit_id, decide)
 

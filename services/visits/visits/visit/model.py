@@ -135,6 +135,7 @@ def unplanned(
     purposes: Sequence[Purpose],
     sales_step: SalesStep | None = None,
     check_in: Presence | None = None,
+    position_required: bool = False,
     imported: Imported | None = None,
 ) -> Outcome:
     """A visit that stood in no plan; with a check-in it has begun already."""
@@ -153,6 +154,7 @@ def unplanned(
         purposes=list(purposes),
         step=sales_step,
         check_in=check_in,
+        position_required=position_required,
         imported=imported,
     )
     return visit, _happened(visit, VisitEvent.CHECKED_IN if check_in else VisitEvent.PLANNED, step.at)
@@ -170,8 +172,11 @@ def miss(visit: Visit, at: datetime) -> Perhaps:
 # --- what its owner does ----------------------------------------------------------------------------
 
 
-def check_in(visit: Visit, presence: Presence, day: date) -> Outcome:
-    """Arrived. day: the office's business date of the instant; it must be the visit's."""
+def check_in(visit: Visit, presence: Presence, day: date, *, position_required: bool = False) -> Outcome:
+    """Arrived. day: the office's business date of the instant; it must be the visit's.
+
+    position_required: whether the office's rules of now want a verified position of an effective visit.
+    """
     _follows(visit, "check_in")
     if day != visit.business_date:
         raise NotPossible(
@@ -180,7 +185,14 @@ def check_in(visit: Visit, presence: Presence, day: date) -> Outcome:
             f"该访问属于 {visit.business_date},而签到日期为 {day}:请改期,或登记为计划外访问。",
             field="occurred_at",
         )
-    return _changed(visit, presence, VisitEvent.CHECKED_IN, status=VisitStatus.CHECKED_IN, check_in=presence)
+    return _changed(
+        visit,
+        presence,
+        VisitEvent.CHECKED_IN,
+        status=VisitStatus.CHECKED_IN,
+        check_in=presence,
+        position_required=position_required,
+    )
 
 
 def check_out(visit: Visit, presence: Presence) -> Outcome:
