@@ -267,9 +267,14 @@ class Load:
 
 
 async def wrk(
-    url: str, clients: int, seconds: float, headers: Mapping[str, str] | None = None, script: Path | None = None
+    url: str,
+    clients: int,
+    seconds: float,
+    headers: Mapping[str, str] | None = None,
+    script: Path | None = None,
+    arguments: Sequence[str] = (),
 ) -> Load:
-    """Ask as fast as the answers come, over that many connections. script: a Lua file of wrk's."""
+    """Ask as fast as the answers come, over that many connections. script: a Lua file of wrk's, with its arguments."""
     if (program := shutil.which("wrk")) is None:
         raise SystemExit("The load comes from wrk, which is missing: `apt-get install wrk` brings it.")
     command = [program, "-t1", f"-c{clients}", f"-d{seconds:g}s", "--timeout", "30s", "--latency"]
@@ -277,7 +282,8 @@ async def wrk(
         command += ["-H", f"{name}: {value}"]
     if script is not None:
         command += ["-s", str(script)]
-    process = await asyncio.create_subprocess_exec(*command, url, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    command += [url, *(("--", *arguments) if arguments else ())]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     said = (await process.communicate())[0].decode()
     total = re.search(r"(\d+) requests in ([\d.]+)(ms|s|m)\b", said)
     check(process.returncode == 0 and total, f"wrk failed: {said}")
