@@ -21,7 +21,20 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 import orjson
 
 from chassis import clock, ids
-from chassis.mongo import ASCENDING, Collection, Database, Document, DuplicateKey
+from chassis.gather import Gathered
+from chassis.mongo import (
+    ASCENDING,
+    Collection,
+    Database,
+    Document,
+    DuplicateKey,
+    InsertOne,
+    NoMatch,
+    Write,
+    replaced_only,
+    unavailable,
+    write_each,
+)
 from chassis.paging import Page, Paging
 from chassis.problems import Conflict, NotFound, Stale
 from chassis.scope import Scope
@@ -159,6 +172,9 @@ class Repository(Generic[S]):
         self._keys = keys
         self.on_save: Callable[[], None] = lambda: None
         """Called after each write; a relay in the same process sets it to its nudge."""
+        # Saves and look-ups of different aggregates that come together go together: GAIN at 64 clients.
+        self._write = Gathered(self._write_all)
+        self._look = Gathered(self._look_all)
 
     async def prepare(self, *indexes: Mapping[str, Any]) -> None:
         """Make the relay's index and the given ones: `{"keys": [("number", 1)], "unique": True}`."""
@@ -199,7 +215,7 @@ class Repository(Generic[S]):
 
         None where there is none with that id. Raises Conflict (id_taken) if another command made it.
         """
-        document = await self.collection.find_one({"_id": aggregate_id}, {"outbox": 0})
+        document = await self._look(aggregate_id)
         if document is None:
             return None
         if not _created_by(document, command):
@@ -230,7 +246,7 @@ class Repository(Generic[S]):
             "created": {"key": command.key, "fingerprint": command.fingerprint},
         }
         try:
-            await self.collection.insert_one(document)
+            await self._write(InsertOne(document))
         except DuplicateKey:
             # A repetition trips over its own numbers and names as well as over its id.
             if (stored := await self.repeated(aggregate_id, command)) is not None:
@@ -319,15 +335,37 @@ class Repository(Generic[S]):
         if command.key is not None:
             entry = {"key": command.key, "fingerprint": command.fingerprint, "version": version}
             push["handled"] = {"$each": [entry], "$slice": -HANDLED}
-        result = await self.collection.update_one(
+        write = replaced_only(
             {"_id": aggregate_id, "version": stored.version},
             # $min keeps the time of the oldest unsent event and sets it where none was unsent.
             {"$set": {**fields, "version": version}, "$push": push, "$min": {"unsent_since": recorded}},
         )
-        if not result.matched_count:
+        try:
+            await self._write(write)
+        except NoMatch:
             return False
         self.on_save()
         return True
+
+    async def _write_all(self, writes: Sequence[Write]) -> Sequence[Exception | None]:
+        try:
+            return await write_each(self.collection, writes)
+        except Exception as error:
+            if len(writes) == 1 or unavailable(error):
+                raise
+            # One of them cannot even be put on the wire, so nothing was sent: alone, each meets its own fate.
+            return [verdict for write in writes for verdict in await self._alone(write)]
+
+    async def _alone(self, write: Write) -> Sequence[Exception | None]:
+        try:
+            return await write_each(self.collection, [write])
+        except Exception as error:
+            return [error]
+
+    async def _look_all(self, ids: Sequence[str]) -> Sequence[Document | None]:
+        found = self.collection.find({"_id": {"$in": list(set(ids))}}, {"outbox": 0})
+        by_id = {document["_id"]: document for document in await found.to_list(None)}
+        return [by_id.get(aggregate_id) for aggregate_id in ids]
 
     def _print(self, state: S) -> Document:
         fields = state.model_dump(mode="json", exclude={"id"})

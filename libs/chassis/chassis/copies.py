@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from chassis.gather import Gathered
 from chassis.mongo import BulkWriteError, Collection, Database, UpdateOne
 from contracts.envelope import Published
 
@@ -28,6 +29,8 @@ class Copies(Generic[S]):
     def __init__(self, database: Database, name: str, model: type[S]) -> None:
         self.collection: Collection = database[f"copy_{name}"]
         self._model = model
+        self.get: Gathered[str, S | None] = Gathered(self._get_all)
+        """The aggregate with that id, or None. Those that are asked for at the same time are read and parsed once."""
 
     async def learn(self, events: Sequence[Received]) -> None:
         """Keep the newest state of each; an older or repeated event changes nothing."""
@@ -45,9 +48,10 @@ class Copies(Generic[S]):
             if any(failed["code"] != 11000 for failed in error.details["writeErrors"]):
                 raise
 
-    async def get(self, aggregate_id: str) -> S | None:
-        document = await self.collection.find_one({"_id": aggregate_id})
-        return self._read(document) if document else None
+    async def _get_all(self, ids: Sequence[str]) -> Sequence[S | None]:
+        found = await self.collection.find({"_id": {"$in": list(set(ids))}}).to_list(None)
+        by_id = {document["_id"]: self._read(document) for document in found}
+        return [by_id.get(aggregate_id) for aggregate_id in ids]
 
     async def find(self, where: Mapping[str, Any] | None = None) -> list[S]:
         return [self._read(document) async for document in self.collection.find(where or {}).sort("_id")]

@@ -37,6 +37,7 @@ __all__ = [
     "Driver",
     "DuplicateKey",
     "InsertOne",
+    "NoMatch",
     "PyMongoError",
     "ReplaceOne",
     "ReturnDocument",
@@ -46,7 +47,9 @@ __all__ = [
     "connect",
     "duplicate_field",
     "relaxed",
+    "replaced_only",
     "unavailable",
+    "write_each",
 ]
 
 Document: TypeAlias = dict[str, Any]
@@ -55,6 +58,12 @@ Collection: TypeAlias = Any
 Database: TypeAlias = Any
 Driver = Literal["motor", "pymongo"]
 DuplicateKey = DuplicateKeyError
+Write: TypeAlias = "InsertOne[Any] | UpdateOne"
+
+
+class NoMatch(OperationFailure):
+    """A `replaced_only` update has found no document that fits its filter."""
+
 
 UNAVAILABLE = (AutoReconnect, ConnectionFailure, ExecutionTimeout, WTimeoutError, WriteConcernError)
 """Errors after which the same write may succeed: the server is away, changing its primary, or slow."""
@@ -129,6 +138,36 @@ def connect(uri: str, driver: Driver = "motor", **options: Any) -> Client:
 def relaxed(collection: Collection) -> Collection:
     """The same collection for writes whose loss costs only a repetition."""
     return collection.with_options(write_concern=_WriteConcern(w=1, j=False))
+
+
+_IMMUTABLE_FIELD = 66
+
+
+def replaced_only(where: Mapping[str, Any], update: Mapping[str, Any]) -> UpdateOne:
+    """An update that fails with NoMatch where nothing fits: a bulk of plain ones tells only how many did.
+
+    It never inserts: the document that its upsert would make sets its own id to null, which the server refuses.
+    """
+    return UpdateOne(where, {**update, "$setOnInsert": {"_id": None}}, upsert=True)
+
+
+async def write_each(collection: Collection, writes: Sequence[Write]) -> list[PyMongoError | None]:
+    """All the writes in one round trip: for each None, or the error that it alone has met (DuplicateKey, NoMatch).
+
+    Raises what all of them have met, such as a lost connection.
+    """
+    verdicts: list[PyMongoError | None] = [None] * len(writes)
+    try:
+        await collection.bulk_write(list(writes), ordered=False)
+    except BulkWriteError as error:
+        details: Mapping[str, Any] = error.details
+        for unsure in details.get("writeConcernErrors", ())[:1]:
+            verdicts = [WriteConcernError(unsure.get("errmsg", ""), unsure.get("code"), unsure)] * len(writes)
+        kinds = {11000: DuplicateKeyError, _IMMUTABLE_FIELD: NoMatch}
+        for failed in details["writeErrors"]:
+            kind = kinds.get(failed["code"], OperationFailure)
+            verdicts[failed["index"]] = kind(failed["errmsg"], failed["code"], failed)
+    return verdicts
 
 
 async def aggregate(collection: Collection, pipeline: Sequence[Mapping[str, Any]], **options: Any) -> list[Document]:
