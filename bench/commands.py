@@ -38,6 +38,16 @@ class Side:
         self.stored = 0
         self.keys = 0
 
+    async def settled(self) -> None:
+        """What wrk has cut off comes to its end."""
+        before = -1
+        for _ in range(60):
+            now = await self.orders.estimated_document_count()
+            if now == before:
+                return
+            before = now
+            await asyncio.sleep(0.5)
+
     async def check(self, answered: int, clients: int) -> None:
         """What was answered stands in the database, with one event each; what was cut off may stand there, too."""
         stored, self.stored = self.stored, await self.orders.count_documents({})
@@ -76,7 +86,7 @@ async def measure(stage: Stage, report: Report) -> None:
         url = f"{side.service.url}/api/v1/orders"
         load = await frame.wrk(url, clients, seconds, script=frame.HERE / "order.lua", arguments=arguments)
         check(not load.bad, f"{side.name}: {load.bad} orders were refused")
-        await asyncio.sleep(0.3)  # what was cut off comes to its end
+        await side.settled()
         await side.check(load.requests, clients)
         return load
 
