@@ -114,6 +114,10 @@ async def a_report(
 
 
 async def typed_into(world: World, who: Any, report: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the day has stops they are explained, and not left out as `talks`."""
+    if report["sections"]["talks"] and "talks" in typed.get("none", ()):
+        comments = [{"visit": line["visit"], "comment": "on another day"} for line in report["sections"]["talks"]]
+        typed = {**typed, "talks": comments, "none": [section for section in typed["none"] if section != "talks"]}
     answered = await world.patch(who, f"daily-reports/{report['id']}", typed, report["version"])
     assert answered.status_code == 200, answered.text
     return answered.json()

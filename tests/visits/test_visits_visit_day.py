@@ -13,6 +13,23 @@ VISIT, SECOND_VISIT = an_id("first"), an_id("second")
 EMPTY = ["complaints", "market", "opinions", "news", "other", "orders_and_collections"]
 
 
+async def test_a_report_misses_no_stop_that_the_bus_has_not_brought_yet(world: World) -> None:
+    plan = await a_plan(world, stops=[FIRST, SECOND], until="signed")
+    report = await world.made(LI, "daily-reports", {"business_date": "2026-11-24"})
+    assert {line["visit"]: line["status"] for line in report["sections"]["talks"]} == {
+        VISIT: "planned",
+        SECOND_VISIT: "planned",
+    }
+    typed = {"attendance": {"kind": "present"}, "none": [*EMPTY, "reflections"]}
+    path = f"daily-reports/{report['id']}"
+    assert (await world.patch(LI, path, typed, report["version"])).status_code == 200
+    assert codes(await world.post(LI, f"{path}/submission")) == (422, "visits_open")
+    before = {visit["id"]: visit["version"] for visit in (await world.read(LI, "visits"))["items"]}
+    await world.bus()
+    assert {visit["id"]: visit["version"] for visit in (await world.read(LI, "visits"))["items"]} == before
+    assert (await world.read(LI, f"visit-plans/{plan['id']}"))["status"] == "signed"
+
+
 async def test_a_day_with_a_late_visit_and_a_correction(world: World) -> None:
     plan = await a_plan(world, stops=[FIRST, SECOND], until="submitted")
     await world.made(WANG, f"visit-plans/{plan['id']}/return", {"reason": "when is lunch?"})

@@ -43,6 +43,7 @@ from visits.repositories import Repositories
 from visits.signing import to_decide
 from visits.task import commands as tasks
 from visits.task.model import check_due
+from visits.visit.commands import make_all as visits_made
 
 _OWN_DAY = "the day of the person whose report it is"
 
@@ -226,8 +227,9 @@ async def answer(repositories: Repositories, event: Received) -> None:
 
 
 async def facts(repositories: Repositories, person: str, day: date) -> prefill.Facts:
-    """What is known of that person's day."""
+    """What is known of that person's day, the stops of its plan that nobody has heard of yet with it."""
     known, scope = repositories.known, everything(_OWN_DAY)
+    await visits_made(repositories, person, day)
     visits, orders, targets, absences = await asyncio.gather(
         repositories.visits.find(scope, {"owner": person, "business_date": day.isoformat()}),
         known.orders.find({"confirmation.credit.person": person, "confirmation.business_date": day.isoformat()}),

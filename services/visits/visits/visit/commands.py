@@ -43,6 +43,7 @@ AT_ONCE = timedelta(minutes=10)
 
 _LOCK = everything("whether a visit is locked is said by the report in which it stands")
 _LINE = everything("the reporting line has said that they may")
+_STOPS = everything("a visit comes of its plan whoever asks")
 
 Decide = Callable[[Visit, Step], Decision[Visit] | Awaitable[Decision[Visit]]]
 
@@ -279,7 +280,7 @@ async def _own_step(repositories: Repositories, act: Act, visit_id: str, decide:
 
 async def make(repositories: Repositories, plan_id: str, visit_id: str) -> None:
     """The visit of a stop in force, unless it is there: whoever makes it, a command or the plan's event."""
-    plan = (await repositories.plans.get(plan_id, everything("a visit comes of its plan whoever asks"))).state
+    plan = (await repositories.plans.get(plan_id, _STOPS)).state
     stop = next((stop for stop in plan.in_force or () if stop.id == visit_id), None)
     if stop is None or plan.first_submitted_at is None:
         return
@@ -288,6 +289,16 @@ async def make(repositories: Repositories, plan_id: str, visit_id: str) -> None:
     # An unplanned visit that has taken the id must not keep the plan's other visits from coming.
     with contextlib.suppress(Conflict):
         await repositories.visits.create(*model.of_stop(plan, stop, plan.first_submitted_at), command)
+
+
+async def make_all(repositories: Repositories, person: str, day: date) -> None:
+    """The visits of all stops in force on somebody's day: a report must not miss one because the bus is slow."""
+    of_day = {"owner": person, "business_date": day.isoformat()}
+    for plan in await repositories.plans.find(_STOPS, of_day, limit=1):
+        there = {stored.state.id for stored in await repositories.visits.find(_STOPS, {"plan": plan.state.id})}
+        for stop in plan.state.in_force or ():
+            if stop.id not in there:
+                await make(repositories, plan.state.id, stop.id)
 
 
 async def _open_again(repositories: Repositories, report_id: str) -> bool:
