@@ -189,15 +189,49 @@ async def test_who_joins_leaves_or_moves_owes_forms_for_their_own_days_only(worl
     assert offices == {("2026-11-18", "sha"), ("2026-11-19", "sha"), ("2026-11-23", "nyc")}
 
 
-async def test_who_is_registered_after_the_fact_is_found_by_the_next_days_turn(world: World) -> None:
-    await policy(world, forms_from="2026-11-23")
+async def test_who_is_heard_of_after_the_fact_is_found_by_the_next_turn_however_far_back(world: World) -> None:
+    await policy(world, forms_from="2026-11-02")
     await turn(world)
-    await world.hear(person("new", Role.SALESPERSON, "sha", "east", joined_on=date(2026, 11, 23)))
+    assert len(await days_due(world, "li")) == 16
+    new = person("new", Role.SALESPERSON, "sha", "east", joined_on=date(2026, 11, 3))
+    await world.hear(new)
+    await turn(world)
+    assert await days_due(world, "new") == (await days_due(world, "li"))[1:]
+    opened = await world.database["duties_opened"].find_one({"_id": "sha"})
+    # Said again, as a resync does, nothing is gone through again.
+    await world.hear(new.model_copy(update={"phone": "1"}), version=2)
+    await world.hear(person("clerk", Role.CLERK, "sha", "east"))
+    assert await world.database["duties_opened"].find_one({"_id": "sha"}) == opened
+
+
+async def test_who_is_heard_of_while_a_turn_is_under_way_is_found_by_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await policy(world, forms_from="2026-11-23")
+    open_day, days = commands.open_day, []
+
+    async def slow(repositories: Any, office: Any, rules: Any, day: date) -> None:
+        await open_day(repositories, office, rules, day)
+        days.append(day)
+        if len(days) == 2:  # the roster of both days has been read
+            await world.hear(person("new", Role.SALESPERSON, "sha", "east", joined_on=date(2026, 11, 23)))
+
+    monkeypatch.setattr(commands, "open_day", slow)
     await turn(world)
     assert await days_due(world, "new") == []
-    world.time.move(timedelta(days=1))
     await turn(world)
-    assert await days_due(world, "new") == ["2026-11-23", "2026-11-24", "2026-11-25"]
+    assert await days_due(world, "new") == ["2026-11-23", "2026-11-24"]
+
+
+async def test_an_office_that_begins_long_ago_keeps_no_other_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "DAYS_A_TURN", 4)
+    await policy(world, forms_from="2026-02-02")
+    await policy(world, "nyc", forms_from="2026-11-23")
+    await turn(world)
+    assert await days_due(world, "bob") == ["2026-11-23"]  # it is Monday evening there
+    assert await days_due(world, "li") == ["2026-02-02", "2026-02-03", "2026-02-04"]
 
 
 async def test_a_long_way_back_is_caught_up_in_bounded_turns(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

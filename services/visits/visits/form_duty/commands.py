@@ -9,7 +9,9 @@ the calendar and the roster.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -46,6 +48,20 @@ CHANGED_BACK: Final = timedelta(days=62)
 """So far back a change of the calendar, the roster or the rules is looked up in the duties: two months."""
 
 _TIMER = Command(actor="/visits")
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """An office's next day to open. looks: how often its days had been begun again when its turn began."""
+
+    day: date
+    office: Office
+    policy: VisitPolicy
+    forms_from: date
+    today: date
+    looks: int
+
+
 _BUS = everything("duties follow from events and the calendar, for nobody")
 
 
@@ -92,9 +108,10 @@ async def policies_said(repositories: Repositories, events: Sequence[Received]) 
 
 
 async def people_said(repositories: Repositories, events: Sequence[Received]) -> None:
-    """Somebody left, or was posted elsewhere."""
+    """Somebody left, was posted elsewhere, or is heard of after their days were opened."""
     for person in {event.subject for event in events}:
         await _look_again(repositories, {"owner": person})
+        await _open_again(repositories, person)
 
 
 async def _look_again(repositories: Repositories, where: Mapping[str, Any]) -> None:
@@ -105,6 +122,34 @@ async def _look_again(repositories: Repositories, where: Mapping[str, Any]) -> N
         excused = duty.status is FormStatus.EXCUSED
         if excused or not await _owed(repositories, duty):
             await _learn(repositories, duty.id, None, clock.now(), _TIMER)
+
+
+async def _open_again(repositories: Repositories, person_id: str) -> None:
+    """Have the timer go through the days again that were opened before this person stood on their roster.
+
+    Only where the first form that they owe is not there, so that a resync makes no work.
+    """
+    person = await repositories.known.people.get(person_id)
+    for posting in person.postings if person else ():
+        if person is None or posting.office is None or posting.role is not Role.SALESPERSON:
+            continue
+        office = await repositories.known.offices.get(posting.office)
+        if office is None:
+            continue
+        policy = await policies.of(repositories, office.id)
+        if policy.forms_from is None:
+            continue
+        today = office.business_date(clock.now())
+        day = max(policy.forms_from, posting.valid_from, person.joined_on)
+        while day <= today and not (is_due_day(office, policy, day) and owes(person, office.id, day)):
+            day += timedelta(days=1)
+        if day > today or await repositories.duties.find(_BUS, {"_id": duty_id(person.id, day, Form.PLAN)}):
+            continue
+        opened = repositories.database["duties_opened"]
+        # A turn that is under way has read the roster without them: it must not say that it got further.
+        await opened.update_one({"_id": office.id}, {"$inc": {"looks": 1}}, upsert=True)
+        before = {"through": (day - timedelta(days=1)).isoformat(), "caught_up": False}
+        await opened.update_one({"_id": office.id, "through": {"$gte": day.isoformat()}}, {"$set": before})
 
 
 async def _filed(repositories: Repositories, form: VisitPlan | DailyReport, kind: Form, event: Received) -> None:
@@ -146,20 +191,26 @@ async def _learn(
 async def open_begun(repositories: Repositories) -> None:
     """Open the duties of the days that have begun, each office by its own clock and calendar.
 
-    How far each office is, is remembered; a turn is bounded, so a long way back is caught up in several.
+    How far each office is, is remembered; a turn is bounded, so a long way back is caught up in several. Offices take
+    turns, the nearest to today first: one that begins years ago does not keep the others waiting for their day.
     """
-    left = DAYS_A_TURN
+    behind: list[_Turn] = []
     for office in await repositories.known.offices.find():
         policy = await policies.of(repositories, office.id)
         if policy.forms_from is None:
             continue
         today = office.business_date(clock.now())
-        day = await _next_day(repositories, office, policy.forms_from, today)
-        while day is not None and day <= today and left > 0:
-            await open_day(repositories, office, policy, day)
-            await _remember(repositories, office, policy.forms_from, day, today)
-            day += timedelta(days=1)
-            left -= 1
+        day, looks = await _next_day(repositories, office, policy.forms_from, today)
+        if day is not None and day <= today:
+            behind.append(_Turn(day, office, policy, policy.forms_from, today, looks))
+    turns = deque(sorted(behind, key=lambda turn: turn.day, reverse=True))
+    for _ in range(DAYS_A_TURN):
+        if not turns:
+            return
+        turn = turns.popleft()
+        await open_day(repositories, turn.office, turn.policy, turn.day)
+        if await _remember(repositories, turn) and turn.day < turn.today:
+            turns.append(replace(turn, day=turn.day + timedelta(days=1)))
 
 
 async def open_day(repositories: Repositories, office: Office, policy: VisitPolicy, day: date) -> None:
@@ -194,23 +245,36 @@ async def mark_missing(repositories: Repositories) -> None:
         await repositories.duties.change(stored.state.id, _BUS, lambda duty: model.missed(duty, now), _TIMER)
 
 
-async def _next_day(repositories: Repositories, office: Office, forms_from: date, today: date) -> date | None:
-    """The day to open next; None where everything up to today has been opened."""
-    known = await repositories.database["duties_opened"].find_one({"_id": office.id})
-    if known is None or date.fromisoformat(known["from"]) > forms_from:
-        return forms_from
+async def _next_day(
+    repositories: Repositories, office: Office, forms_from: date, today: date
+) -> tuple[date | None, int]:
+    """The day to open next, None where everything up to today has been opened; and how often it was begun again."""
+    opened = repositories.database["duties_opened"]
+    known = await opened.find_one({"_id": office.id})
+    if known is None:
+        await opened.update_one({"_id": office.id}, {"$setOnInsert": {"looks": 0}}, upsert=True)
+        known = await opened.find_one({"_id": office.id}) or {}
+    looks = known.get("looks", 0)
+    if "through" not in known or date.fromisoformat(known["from"]) > forms_from:
+        return forms_from, looks
     through = date.fromisoformat(known["through"])
     if known["caught_up"]:
-        return None if through >= today else max(forms_from, through - LOOKED_AT_AGAIN)
-    return max(forms_from, through + timedelta(days=1))
+        return None if through >= today else max(forms_from, through - LOOKED_AT_AGAIN), looks
+    return max(forms_from, through + timedelta(days=1)), looks
 
 
-async def _remember(repositories: Repositories, office: Office, forms_from: date, day: date, today: date) -> None:
-    await repositories.database["duties_opened"].update_one(
-        {"_id": office.id},
-        {"$set": {"from": forms_from.isoformat(), "through": day.isoformat(), "caught_up": day >= today}},
-        upsert=True,
-    )
+async def _remember(repositories: Repositories, turn: _Turn) -> bool:
+    """False where the days are to be gone through again from further back."""
+    done = {
+        "from": turn.forms_from.isoformat(),
+        "through": turn.day.isoformat(),
+        "caught_up": turn.day >= turn.today,
+        "looks": turn.looks,
+    }
+    # One that was remembered by an earlier version has no number of looks yet.
+    same = {"_id": turn.office.id, "looks": turn.looks or {"$in": [0, None]}}
+    result = await repositories.database["duties_opened"].update_one(same, {"$set": done})
+    return bool(result.matched_count)
 
 
 def _duty(person: str, office: Office, policy: VisitPolicy, form: Form, day: date) -> FormDuty:
