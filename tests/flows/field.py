@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from datetime import time as time_of_day
@@ -89,16 +89,15 @@ class Field:
         body = {"code": _code(), "name": name, "region": self.region, "timezone": timezone, **calendar}
         return self.admin.says("offices", body)["id"]
 
-    def person(self, name: str, role: str, office: str, manager: Somebody | None = None) -> Somebody:
+    def person(
+        self, name: str, role: str, office: str, manager: Somebody | None = None, rights: Sequence[str] = ()
+    ) -> Somebody:
         """Somebody who works in that office since 2020, with an account."""
         body = {"name": name, "role": role, "office": office, "joined_on": "2020-01-01"}
         if manager is not None:
             body["manager"] = manager.person
         person = self.admin.says("people", body)["id"]
-        return self._account({"person": person}, person)
-
-    def importer(self) -> Somebody:
-        return self._account({"role": "service_desk", "rights": ["import"]})
+        return self._account(person, rights)
 
     def customer(self, name: str, owner: Somebody, contact: str | None = None) -> tuple[str, str]:
         """Ids of the customer and of the contact ("" without one)."""
@@ -118,9 +117,9 @@ class Field:
         eventually(known, 200)
         self.admin.changes(f"visit-policies/{office}", rules)
 
-    def _account(self, who: Mapping[str, Any], person: str = "") -> Somebody:
+    def _account(self, person: str, rights: Sequence[str]) -> Somebody:
         login = f"field-{uuid.uuid4().hex[:10]}"
-        self.admin.says("accounts", {"login": login, "password": PASSWORD, **who})
+        self.admin.says("accounts", {"login": login, "password": PASSWORD, "person": person, "rights": list(rights)})
         somebody = Somebody(self.suite.sign_in(login, PASSWORD), person)
         self._open.append(somebody)
         return somebody

@@ -414,3 +414,194 @@ def _replayed_it_gives_the_same_numbers(day: Day) -> None:
     day.field.suite.kill("visits-worker")
     day.field.suite.kill("visits-api")
     all_of_them()
+
+
+# --- days long past ---------------------------------------------------------------------------------
+
+SHANGHAI, NEW_YORK = "Asia/Shanghai", "America/New_York"
+BOTH = datetime(2024, 2, 29, 16, 30, tzinfo=UTC)
+"""The same instant: half past midnight on 1 March in Shanghai, half past eleven on 29 February in New York."""
+LEAP, AFTER = date(2024, 2, 29), date(2024, 3, 1)
+SYLVESTER, NEW_YEAR = date(2020, 12, 31), date(2021, 1, 1)
+"""A Thursday and a Friday, both of week 53 of 2020."""
+
+LIN: dict[date, Numbers] = {
+    date(2024, 2, 26): {},  # forms are due from the day after
+    date(2024, 2, 27): {"forms_due": 2, "forms_missing": 2},
+    date(2024, 2, 28): {},  # a holiday
+    LEAP: {
+        "stops_planned": 2,
+        "visits_done": 1,
+        "visits_missed": 1,
+        "visits_effective": (1, 0),
+        "effective_visit_rate": (1, 1),
+        "deal_rate": (0, 1),
+        "deal_rate.planned": (0, 2),
+        "plan_adherence": (1, 2),
+        "selling_hours": (0, 38),
+        "forms_due": 2,
+        "forms_on_time": 1,
+        "forms_late": 1,
+        "first_pass": (2, 2),
+    },
+    # On leave: nothing is due, and the visit of half past midnight stands in no report.
+    AFTER: {"visits_done": 1, "visits_unplanned": 1, "visits_effective": (0, 1), "selling_hours": (0, 20)},
+}
+BOB: dict[date, Numbers] = {
+    SYLVESTER: {
+        "visits_done": 1,
+        "visits_unplanned": 1,
+        "visits_effective": (0, 1),
+        "selling_hours": (0, 15),
+        "forms_due": 2,
+        "forms_missing": 2,
+    },
+    NEW_YEAR: {"visits_done": 1, "visits_unplanned": 1, "visits_effective": (0, 1), "selling_hours": (0, 10)},
+    LEAP: {
+        "stops_planned": 1,
+        "visits_not_met": 1,
+        "visits_done": 1,
+        "visits_unplanned": 1,
+        "visits_effective": (1, 0),
+        "effective_visit_rate": (1, 2),
+        "deal_rate": (0, 2),
+        "deal_rate.planned": (0, 1),
+        "selling_hours": (0, 5 + 20),
+        "forms_due": 2,
+        "forms_on_time": 2,
+        "first_pass": (2, 2),
+    },
+    AFTER: {},
+}
+
+
+class Import:
+    """What one person of an office did in the past, as somebody with the right to import enters it."""
+
+    def __init__(self, by: Somebody, zone: str, person: Somebody, head: Somebody) -> None:
+        self._by, self._zone, self.person, self._head = by, zone, person, head
+
+    def said(self, path: str, day: date, time: str, **body: Any) -> dict[str, Any]:
+        return self.at(path, datetime.fromisoformat(at(self._zone, day, time)), **body)
+
+    def at(self, path: str, when: datetime, **body: Any) -> dict[str, Any]:
+        return self._by.says(path, {**self._whose(self.person, when), **body})
+
+    def decided(self, path: str, day: date, time: str, **body: Any) -> dict[str, Any]:
+        return self._by.says(
+            path, {**self._whose(self._head, datetime.fromisoformat(at(self._zone, day, time))), **body}
+        )
+
+    def typed(self, path: str, day: date, **body: Any) -> None:
+        self._by.changes(
+            path, {**self._whose(self.person, datetime.fromisoformat(at(self._zone, day, "20:00"))), **body}
+        )
+
+    def visited(self, when: datetime, minutes: int) -> dict[str, Any]:
+        """An unplanned visit that something came of."""
+        visit = self.at("visits", when, area="Station", purposes=["service"], check_in={})
+        done = {"contact_name": "the porter", "results": [result("service", "progress")]}
+        return self.at(f"visits/{visit['id']}/completion", when + timedelta(minutes=minutes), **done)
+
+    def reported(self, day: date, time: str, signed_on: date, talks: list[dict[str, str]]) -> dict[str, Any]:
+        report = self.said("daily-reports", day, "19:00", business_date=day.isoformat())
+        path = f"daily-reports/{report['id']}"
+        empty = ["complaints", "orders_and_collections", "reflections", *NOTHING_ELSE]
+        self.typed(path, day, attendance={"kind": "present"}, talks=talks, none=empty)
+        self.said(f"{path}/submission", day, time)
+        return self.decided(f"{path}/signature", signed_on, "23:58")
+
+    def _whose(self, person: Somebody, when: datetime) -> dict[str, str]:
+        return {"on_behalf_of": person.person, "import_source": "paper", "occurred_at": when.isoformat()}
+
+
+def test_days_long_past_count_by_the_calendar_of_their_office(field: Field) -> None:
+    shanghai = field.office("Shanghai", SHANGHAI, holidays=["2024-02-28"])
+    new_york = field.office("New York", NEW_YORK, holidays=[NEW_YEAR.isoformat()])
+    ma, ann = (field.person(*who) for who in (("Ma", "office_head", shanghai), ("Ann", "office_head", new_york)))
+    lin = field.person("Lin", "salesperson", shanghai, ma)
+    bob = field.person("Bob", "salesperson", new_york, ann)
+    field.rules(shanghai, forms_from="2024-02-27")
+    field.rules(new_york, forms_from=SYLVESTER.isoformat(), report_due="23:55")
+    chen, carl = (field.person("Clerk", "clerk", office, rights=["import"]) for office in (shanghai, new_york))
+    _a_leap_day_in_shanghai(Import(chen, SHANGHAI, lin, ma))
+    _the_same_day_in_new_york(Import(carl, NEW_YORK, bob, ann))
+    _week_53(Import(carl, NEW_YORK, bob, ann))
+
+    def in_period(cadence: str, period: str, level: str, unit: str) -> Numbers:
+        return numbers(field.admin, cadence, period, level, unit)
+
+    for who, office, days in ((lin, shanghai, LIN), (bob, new_york, BOB)):
+        for level, unit in (("person", who.person), ("office", office)):
+            for day, wanted in days.items():
+                eventually(lambda: in_period("day", day.isoformat(), level, unit), wanted)  # noqa: B023
+    weeks_and_months = (
+        (lin, shanghai, "week", "2024-W09", added(*LIN.values())),
+        (lin, shanghai, "month", "2024-02", added(*(LIN[day] for day in LIN if day < AFTER))),
+        (bob, new_york, "week", "2020-W53", added(BOB[SYLVESTER], BOB[NEW_YEAR])),
+        (bob, new_york, "month", "2020-12", BOB[SYLVESTER]),
+    )
+    for who, office, cadence, when, wanted in weeks_and_months:
+        for level, unit in (("person", who.person), ("office", office)):
+            eventually(lambda: in_period(cadence, when, level, unit), wanted)  # noqa: B023
+    # Of the rest of those months forms are missing, as far as the timer has come.
+    assert _without_forms(in_period("month", "2024-03", "person", lin.person)) == LIN[AFTER]
+    assert _without_forms(in_period("month", "2021-01", "person", bob.person)) == BOB[NEW_YEAR]
+    assert _without_forms(in_period("week", "2021-W01", "person", bob.person)) == {}
+    for day in (LEAP, AFTER):
+        assert in_period("day", day.isoformat(), "region", field.region) == added(LIN[day], BOB[day])
+    duties = field.admin.read("form-duties", owner=lin.person, **{"from": "2024-02-26", "to": "2024-03-03"})["items"]
+    assert sorted((each["business_date"], each["form"], each["status"]) for each in duties) == [
+        ("2024-02-27", "plan", "missing"),
+        ("2024-02-27", "report", "missing"),
+        ("2024-02-29", "plan", "on_time"),
+        ("2024-02-29", "report", "late"),
+        ("2024-03-01", "plan", "excused"),
+        ("2024-03-01", "report", "excused"),
+    ]
+    for office in (shanghai, new_york):
+        field.rules(office, forms_from=None)
+
+
+def _a_leap_day_in_shanghai(paper: Import) -> None:
+    eve = LEAP - timedelta(days=1)
+    leave = paper.said(
+        "absences", eve, "10:00", kind="leave", first_day="2024-03-01", last_day="2024-03-01", reason="x"
+    )
+    paper.decided(f"absences/{leave['id']}/approval", eve, "11:00")
+    stops = [stop("09:00", "10:00", "service", area="Bund"), stop("11:00", "12:00", "service", area="Harbour")]
+    plan = paper.said("visit-plans", eve, "16:00", business_date=LEAP.isoformat(), stops=stops)
+    paper.said(f"visit-plans/{plan['id']}/submission", eve, "16:30")
+    signed = paper.decided(f"visit-plans/{plan['id']}/signature", eve, "18:00")
+    assert signed["committed"] == [each["id"] for each in stops]
+    made, missed = (each["id"] for each in stops)
+    paper.said(f"visits/{made}/check-in", LEAP, "09:02")
+    done = {"contact_name": "the porter", "results": [result("service", "achieved")]}
+    paper.said(f"visits/{made}/completion", LEAP, "09:40", **done)
+    night = paper.visited(BOTH, 20)
+    assert night["business_date"] == AFTER.isoformat()
+    report = paper.reported(LEAP, "23:50", AFTER, [{"visit": missed, "comment": "no time"}])
+    assert (report["business_date"], report["late"]) == (LEAP.isoformat(), True)
+    assert report["signature"]["business_date"] == AFTER.isoformat()
+
+
+def _the_same_day_in_new_york(paper: Import) -> None:
+    stops = [stop("15:00", "16:00", "service", area="Pier")]
+    plan = paper.said("visit-plans", LEAP, "07:00", business_date=LEAP.isoformat(), stops=stops)
+    paper.said(f"visit-plans/{plan['id']}/submission", LEAP, "08:00")
+    signed = paper.decided(f"visit-plans/{plan['id']}/signature", LEAP, "08:30")
+    assert signed["committed"] is None
+    noon = paper.visited(BOTH, 20)
+    assert noon["business_date"] == LEAP.isoformat()
+    paper.said(f"visits/{stops[0]['id']}/check-in", LEAP, "15:00")
+    paper.said(f"visits/{stops[0]['id']}/not-met", LEAP, "15:05", reason="closed")
+    report = paper.reported(LEAP, "23:50", LEAP, [])
+    # It is the first of March in Greenwich and in Shanghai by then.
+    assert (report["business_date"], report["late"]) == (LEAP.isoformat(), False)
+    assert report["first_submitted_at"].startswith("2024-03-01T04:50:00")
+
+
+def _week_53(paper: Import) -> None:
+    for day, time, minutes in ((SYLVESTER, "23:40", 15), (NEW_YEAR, "00:10", 10)):
+        visit = paper.visited(datetime.fromisoformat(at(NEW_YORK, day, time)), minutes)
+        assert visit["business_date"] == day.isoformat()
