@@ -31,7 +31,7 @@ class ParcelEvent(StrEnum):
 
 @dataclass(frozen=True)
 class ParcelTopic:
-    name: str = "sales.region.v1"  # a topic that the test broker has, with one partition
+    name: str = "test.parcel.v1"
     source: str = "/parcels"
     types: type[StrEnum] = ParcelEvent
     dataschema: str = "urn:test:parcel"

@@ -18,8 +18,10 @@ SAMPLES = Path(__file__).parent / "samples"
 
 
 def held_to_sample(event: bytes, name: str = "plain") -> None:
-    """The event is the sample `<type>/<name>.json`, all but its own random id."""
+    """The event is the sample `<type>/<name>.json`, all but its own random id and what it was traced under."""
     said: dict[str, Any] = json.loads(event)
+    for traced in ("traceparent", "correlationid"):
+        said.pop(traced, None)
     said["id"] = derived_id(said["type"], f"{said['subject']}@{said['sequence']}")
     path = SAMPLES / said["type"] / f"{name}.json"
     if os.environ.get("SALESBEAT_WRITE_SAMPLES"):

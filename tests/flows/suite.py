@@ -110,8 +110,15 @@ class Suite:
         os.kill(self.pid(process), signal.SIGKILL)
 
     def progress(self, *words: str) -> list[dict[str, Any]]:
-        """The items that `salesbeat progress ... --json` prints."""
-        return json.loads(self.salesbeat("progress", *words, "--json"))["items"]
+        """The items that `salesbeat progress ... --json` prints; a killed service is given time to come back."""
+        deadline = time.monotonic() + 60
+        while True:
+            said = self.salesbeat("progress", *words, "--json", wanted=None)
+            if said.startswith("{"):
+                return json.loads(said)["items"]
+            assert "does not answer" in said, said
+            assert time.monotonic() < deadline, said
+            time.sleep(1)
 
     @property
     def administrator(self) -> Credentials:

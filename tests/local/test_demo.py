@@ -18,10 +18,11 @@ from contracts.orders import OrderStatus, Product
 from customers.customer.identity import likenesses
 from orders.order import lines as arithmetic
 from salesbeat.demo import calendar, command, company, life
-from salesbeat.importing import send
+from salesbeat.demo.send import FieldSender
 from salesbeat.importing.plan import Record, Request, layers
 from salesbeat.refusals import Refused
-from tests.local.import_gateway import BODIES, Gateway, problem
+from tests.local.demo_gateway import FIELD, FieldGateway, body_of
+from tests.local.import_gateway import BODIES, problem
 
 TODAY = date(2026, 11, 24)
 DAYS = (TODAY, date(2026, 1, 1), date(2026, 3, 2), date(2026, 10, 8), date(2027, 6, 15))
@@ -41,8 +42,13 @@ STATUS = {
 
 
 @cache
-def lived(today: date) -> dict[str, list[Record]]:
-    return life.records(today)
+def lived(today: date, since: date | None = None) -> dict[str, list[Record]]:
+    return life.records(today, since)
+
+
+def every(made: dict[str, list[Record]]) -> list[Record]:
+    """All records; the rules of an office have its id."""
+    return [record for kind, records in made.items() if kind != "visit-policies" for record in records]
 
 
 def all_said(records: dict[str, list[Record]]) -> list[tuple[str, str, str]]:
@@ -101,8 +107,9 @@ def test_the_same_day_gives_the_same_company() -> None:
 @pytest.mark.parametrize(("days", "known"), [(1, 0.99), (5, 0.95), (12, 0.75)])
 def test_another_day_takes_the_same_company_further(days: int, known: float) -> None:
     """What both days know begins with the same words: run again later, the demo only adds."""
-    before = {record.id: record for kind in lived(TODAY).values() for record in kind}
-    later = {record.id: record for kind in lived(TODAY + timedelta(days=days)).values() for record in kind}
+    since = life.field_begins(TODAY)
+    before = {record.id: record for record in every(lived(TODAY, since))}
+    later = {record.id: record for record in every(lived(TODAY + timedelta(days=days), since))}
     both = before.keys() & later.keys()
     assert len(both) > known * len(before)
     for id in both:
@@ -128,7 +135,7 @@ def test_the_company_is_as_large_as_promised(today: date) -> None:
         "clerk": 3,
         "service_desk": 2,
     }
-    assert len({record.id for kind in made.values() for record in kind}) == sum(counts.values())
+    assert len({record.id for record in every(made)}) == len(every(made))
 
 
 @pytest.mark.parametrize("today", DAYS, ids=str)
@@ -219,14 +226,17 @@ def test_people_work_before_they_do_anything() -> None:
 
 
 def test_the_services_take_every_body() -> None:
-    seen: set[str] = set()
+    seen: set[tuple[str, str]] = set()
     for kind, records in lived(TODAY).items():
         for record in records:
             for request in record.requests:
-                name = kind if request.name == "creation" else request.name
-                BODIES[name].model_validate(request.body)
-                seen.add(name)
-    assert seen == set(BODIES) - {"accounts"}
+                body_of(kind, request.name).model_validate(request.body)
+                seen.add((kind if kind in FIELD or request.name == "creation" else "", request.name))
+    wanted = {(kind, name) for kind, steps in FIELD.items() for name in steps}
+    kinds = {kind for kind in life.KINDS if kind not in FIELD}
+    assert seen == wanted | {(kind, "creation") for kind in kinds} | {
+        ("", name) for name in set(BODIES) - kinds - {"accounts"}
+    }
 
 
 def test_holidays_and_the_weekends_worked_for_them() -> None:
@@ -241,25 +251,25 @@ def test_holidays_and_the_weekends_worked_for_them() -> None:
 
 
 @pytest.fixture
-def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
-    made = Gateway()
+def gateway(monkeypatch: pytest.MonkeyPatch) -> FieldGateway:
+    made = FieldGateway()
 
-    class Sender(send.Sender):
+    class Sender(FieldSender):
         def __init__(self, *args: Any, **more: Any) -> None:
             super().__init__(*args, **more, sleep=made.sleep, now=lambda: made.seconds)
 
-    monkeypatch.setattr(command, "Sender", Sender)
+    monkeypatch.setattr(command, "FieldSender", Sender)
     return made
 
 
-async def demo(gateway: Gateway, today: date = TODAY) -> str:
+async def demo(gateway: FieldGateway, today: date = TODAY) -> str:
     console = Console(file=io.StringIO(), width=200)
     await command.run(gateway, today=today, console=console)  # type: ignore[arg-type]
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
-async def test_a_second_run_changes_nothing_and_a_later_one_goes_on(gateway: Gateway) -> None:
+async def test_a_second_run_changes_nothing_and_a_later_one_goes_on(gateway: FieldGateway) -> None:
     text = await demo(gateway)
     assert len(gateway.of("orders")) == len(lived(TODAY)["orders"])
     assert {order["status"] for order in gateway.of("orders")} == {str(each) for each in OrderStatus}
@@ -279,12 +289,13 @@ async def test_a_second_run_changes_nothing_and_a_later_one_goes_on(gateway: Gat
 
 @pytest.fixture
 def few_orders(monkeypatch: pytest.MonkeyPatch) -> None:
-    few = {kind: records[:80] if kind == "orders" else records for kind, records in lived(TODAY).items()}
-    monkeypatch.setattr(life, "records", lambda today: few)
+    lengths = {"orders": 80, "visit-plans": 60, "visits": 40, "daily-reports": 40, "meetings": 20}
+    few = {kind: records[: lengths.get(kind)] for kind, records in lived(TODAY).items()}
+    monkeypatch.setattr(life, "records", lambda today, since=None: few)
 
 
 @pytest.mark.usefixtures("few_orders")
-async def test_accounts_are_of_people_that_there_are(gateway: Gateway) -> None:
+async def test_accounts_are_of_people_that_there_are(gateway: FieldGateway) -> None:
     await demo(gateway)
     accounts = gateway.of("accounts")
     assert {gateway.records[account["person"]]["email"].partition("@")[0] for account in accounts} == {
@@ -296,7 +307,7 @@ async def test_accounts_are_of_people_that_there_are(gateway: Gateway) -> None:
 
 
 @pytest.mark.usefixtures("few_orders")
-async def test_answers_that_are_lost_double_nothing(gateway: Gateway) -> None:
+async def test_answers_that_are_lost_double_nothing(gateway: FieldGateway) -> None:
     lost: set[tuple[str, str, bytes]] = set()
 
     def lose(request: httpx.Request) -> Exception | None:
@@ -308,9 +319,9 @@ async def test_answers_that_are_lost_double_nothing(gateway: Gateway) -> None:
     gateway.after = lose
     await demo(gateway)
     assert any(method == "PATCH" for method, _, _ in lost)
-    undisturbed = Gateway()
+    undisturbed = FieldGateway()
     async with undisturbed.client as client:
-        sender = send.Sender(client, in_flight=8, done=lambda record, verdict: None)
+        sender = FieldSender(client, in_flight=8, done=lambda record, verdict: None)
         for kind in life.KINDS:
             for layer in layers(life.records(TODAY)[kind]):
                 await sender.send(layer)
@@ -320,7 +331,7 @@ async def test_answers_that_are_lost_double_nothing(gateway: Gateway) -> None:
 
 
 @pytest.mark.usefixtures("few_orders")
-async def test_what_is_not_taken_is_told(gateway: Gateway) -> None:
+async def test_what_is_not_taken_is_told(gateway: FieldGateway) -> None:
     gateway.before = lambda request: (
         problem(422, "no", "Not today.") if request.url.path == "/api/v1/products" else None
     )

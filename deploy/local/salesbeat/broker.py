@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -67,13 +68,16 @@ def choose(wish: Wish, folder: Path, port: int, controller_port: int) -> Broker:
     return Broker("apache", "as wished" if wish == "apache" else "its jars and its Java are here", port, command)
 
 
-async def create_topics(bootstrap: str, replicas: int = LOCAL_REPLICAS) -> None:
-    """Make the topics of the contracts and the parking places that are not there yet. Raises KafkaError."""
+async def create_topics(bootstrap: str, replicas: int = LOCAL_REPLICAS, others: Sequence[str] = ()) -> None:
+    """Make the topics of the contracts and the parking places that are not there yet. Raises KafkaError.
+
+    others: further topics, with one partition each.
+    """
     wanted = [
         NewTopic(topic.name, topic.partitions, replicas, topic_configs={"retention.ms": str(topic.retention_ms)})
         for topic in TOPICS
     ]
-    wanted += [NewTopic(name, 1, replicas, topic_configs={"retention.ms": "-1"}) for name in PARKED]
+    wanted += [NewTopic(name, 1, replicas, topic_configs={"retention.ms": "-1"}) for name in (*PARKED, *others)]
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
