@@ -203,11 +203,22 @@ def import_(
 
 
 @app.command()
-def demo(url: Url = None, login: Login = None) -> None:
-    """Fill the suite with a made-up company and some months of its life."""
+def demo(
+    days: Annotated[int | None, typer.Option(min=1, max=70, help="Working days of visits and reports.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Play one day of an office, today, before your eyes.")] = False,
+    pace: Annotated[float, typer.Option(min=0, max=60, help="Seconds between two events of --live.")] = 1.0,
+    url: Url = None,
+    login: Login = None,
+) -> None:
+    """Fill the suite with a made-up company and some months of its life; or play one of its days."""
     from salesbeat import demo as module
 
-    _signed_in(url, login, module.run)
+    if live and days is not None:
+        raise Refused("--days belongs to the filling, --live plays today: give one of them.")
+    if live:
+        _signed_in(url, login, lambda session: module.play(session, pace=pace))
+    else:
+        _signed_in(url, login, lambda session: module.run(session, days=days))
 
 
 @parked_app.command("list")

@@ -14,9 +14,9 @@ from chassis import clock
 from chassis.ids import derived_id
 from salesbeat.demo import life
 from salesbeat.demo.company import OFFICES, PEOPLE, REGIONS, Person
+from salesbeat.demo.send import FieldSender
 from salesbeat.importing.command import showing, summary
 from salesbeat.importing.plan import Record, Request, layers
-from salesbeat.importing.send import Sender
 from salesbeat.importing.verdicts import Became, Verdict, Verdicts
 from salesbeat.refusals import Refused
 from salesbeat.session import Session
@@ -26,18 +26,22 @@ IN_FLIGHT = 16
 ZONE = ZoneInfo("Asia/Shanghai")
 
 
-async def run(session: Session, *, today: date | None = None, console: Console | None = None) -> None:
+async def run(
+    session: Session, *, days: int | None = None, today: date | None = None, console: Console | None = None
+) -> None:
     """Fill the suite with the company's life up to yesterday. Run again, it adds what has happened since.
 
-    today: in Shanghai; the present day without it. Raises Refused when something was not taken.
+    days: working days of field work, life.FIELD_DAYS without it; never fewer than there are already. today: in
+    Shanghai; the present day without it. Raises Refused when something was not taken.
     """
     console = console or Console(highlight=False)
     today = today or clock.now().astimezone(ZONE).date()
-    records = {**life.records(today), "accounts": list(accounts())}
+    since = await field_since(session, today, days)
+    records = {**life.records(today, since), "accounts": list(accounts())}
     made = Verdicts()
     console.print(
         f"恒川流体设备 is made up: {len(PEOPLE)} people in {len(OFFICES)} offices of {len(REGIONS)} regions, "
-        f"from {life.begins(today)} to yesterday.",
+        f"from {life.begins(today)} to yesterday, with their visits and reports from {since} on.",
         soft_wrap=True,
     )
     with showing(console) as progress:
@@ -46,7 +50,7 @@ async def run(session: Session, *, today: date | None = None, console: Console |
             made.add(record, verdict)
             progress.step(record.kind)
 
-        sender = Sender(session.client, in_flight=IN_FLIGHT, done=done)
+        sender = FieldSender(session.client, in_flight=IN_FLIGHT, done=done)
         await sender.begin()
         for kind, ones in records.items():
             progress.begin(kind, len(ones))
@@ -60,6 +64,15 @@ async def run(session: Session, *, today: date | None = None, console: Console |
         several = "\n".join(f"  {count} × {reason}" for reason, count in reasons.most_common(10))
         raise Refused(f"{len(refused)} records of the demo were not taken:\n{several}")
     _say(session, console, new=any(verdict.became is Became.CREATED for _, verdict in made.of_records))
+
+
+async def field_since(session: Session, today: date, days: int | None) -> date:
+    """The first day of field work: the one of the run before, so that no day is left out, or an earlier one."""
+    wanted = life.field_begins(today, days or life.FIELD_DAYS)
+    office = derived_id("salesbeat demo", f"offices:{OFFICES[0].code}")
+    answer = await session.client.get(f"/api/v1/visit-policies/{office}")
+    begun = answer.json().get("forms_from") if answer.is_success else None
+    return min(wanted, date.fromisoformat(begun)) if begun else wanted
 
 
 def accounts() -> Iterator[Record]:

@@ -18,21 +18,25 @@ class Office:
     opened_on: date
     pull: float
     """How well it sells; 1 is usual."""
+    centre: tuple[float, float]
+    """Latitude and longitude of its city's middle."""
 
 
 REGIONS = {"HD": "华东大区", "HN": "华南大区", "BF": "北方大区"}
 
+LIVE = "SHA"
+"""The office whose day `salesbeat demo --live` plays."""
 RISING, WEAK = "SZX", "URC"
 """The office that grows from month to month, and the one that has fallen behind."""
 
 OFFICES = (
-    Office("SHA", "上海", "HD", "021", "Asia/Shanghai", date(2018, 3, 1), 1.2),
-    Office("HGH", "杭州", "HD", "0571", "Asia/Shanghai", date(2019, 5, 6), 1.0),
-    Office("CAN", "广州", "HN", "020", "Asia/Shanghai", date(2018, 9, 3), 1.05),
-    Office(RISING, "深圳", "HN", "0755", "Asia/Shanghai", date(2022, 3, 1), 1.0),
-    Office("BJS", "北京", "BF", "010", "Asia/Shanghai", date(2018, 3, 1), 1.1),
+    Office("SHA", "上海", "HD", "021", "Asia/Shanghai", date(2018, 3, 1), 1.2, (31.2304, 121.4737)),
+    Office("HGH", "杭州", "HD", "0571", "Asia/Shanghai", date(2019, 5, 6), 1.0, (30.2741, 120.1551)),
+    Office("CAN", "广州", "HN", "020", "Asia/Shanghai", date(2018, 9, 3), 1.05, (23.1291, 113.2644)),
+    Office(RISING, "深圳", "HN", "0755", "Asia/Shanghai", date(2022, 3, 1), 1.0, (22.5431, 114.0579)),
+    Office("BJS", "北京", "BF", "010", "Asia/Shanghai", date(2018, 3, 1), 1.1, (39.9042, 116.4074)),
     # Its day begins two hours later than the others'.
-    Office(WEAK, "乌鲁木齐", "BF", "0991", "Asia/Urumqi", date(2021, 6, 1), 0.45),
+    Office(WEAK, "乌鲁木齐", "BF", "0991", "Asia/Urumqi", date(2021, 6, 1), 0.45, (43.8256, 87.6168)),
 )
 
 

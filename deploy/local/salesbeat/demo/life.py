@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import Any
-from zoneinfo import ZoneInfo
 
-from chassis.ids import derived_id
 from salesbeat.demo import calendar, company
 from salesbeat.demo.company import OFFICES, PEOPLE, PRODUCTS, Office, Person, Product
+from salesbeat.demo.days import Days, Holding
+from salesbeat.demo.field import AFTER_ORDERS, BEFORE_ORDERS, Field
+from salesbeat.demo.making import entered, later, luck, new_record, skill, within_hours, yuan
 from salesbeat.importing.plan import Body, Record, Request
 
-KINDS = ("regions", "offices", "people", "products", "customers", "contacts", "targets", "orders")
+KINDS = (
+    "regions", "offices", "people", "products", "customers", "contacts", "targets", *BEFORE_ORDERS, "orders",
+    *AFTER_ORDERS,
+)  # fmt: skip
 """In the order in which they are written."""
+FIELD_DAYS = 20
+"""Working days of field work before the present one, unless another number is asked for."""
 MONTHS = 3
 """Whole months before the present one."""
 EARLIER = timedelta(weeks=10)
@@ -50,18 +55,32 @@ def begins(today: date) -> date:
     return date(month // 12, month % 12 + 1, 1)
 
 
-def records(today: date) -> dict[str, list[Record]]:
-    """Everything that has happened until the day before, by kind, each kind in the order in which it is written."""
-    return _Life(today).records()
+def field_begins(today: date, days: int = FIELD_DAYS) -> date:
+    """The first of so many working days of field work; not before the demo's life begins."""
+    return max(calendar.after(today, -days), begins(today))
 
 
-class _Life:
-    def __init__(self, today: date) -> None:
+def records(today: date, since: date | None = None) -> dict[str, list[Record]]:
+    """Everything that has happened until the day before, by kind, each kind in the order in which it is written.
+
+    since: the first day of field work; as many working days back as is usual without it.
+    """
+    return Life(today, since).records()
+
+
+class Life:
+    def __init__(self, today: date, since: date | None = None) -> None:
         self.first = begins(today)
         self.last = today - timedelta(days=1)
         self.offices = {office.code: office for office in OFFICES}
-        self.people: dict[str, Record] = {}
+        self._contacts: dict[str, list[Record]] = {}
         self.sellers = [person for person in PEOPLE if person.role == "salesperson"]
+        self.since = since or field_begins(today)
+        self.days = Days(self._held)
+
+    @cached_property
+    def field(self) -> Field:
+        return Field(self.since, self.last, self._people, self._offices, self.days, self.contacts)
 
     def records(self) -> dict[str, list[Record]]:
         orders = [order for seller in self.sellers for order in self._orders(seller)]
@@ -72,9 +91,11 @@ class _Life:
             "people": list(self._people.values()),
             "products": list(self._products.values()),
             "customers": sorted(customers, key=_begun),
-            "contacts": [contact for customer in customers for contact in self._contacts(customer)],
+            "contacts": [contact for customer in customers for contact in self.contacts(customer)],
             "targets": [target for seller in self.sellers for target in self._targets(seller)],
+            **self.field.before_orders(),
             "orders": sorted(orders, key=_begun),
+            **self.field.after_orders(),
         }
         assert tuple(made) == KINDS  # noqa: S101 - the order of writing
         return made
@@ -83,7 +104,9 @@ class _Life:
 
     @cached_property
     def _regions(self) -> dict[str, Record]:
-        return {code: _record("regions", code, {"code": code, "name": name}) for code, name in company.REGIONS.items()}
+        return {
+            code: new_record("regions", code, {"code": code, "name": name}) for code, name in company.REGIONS.items()
+        }
 
     @cached_property
     def _offices(self) -> dict[str, Record]:
@@ -100,13 +123,13 @@ class _Life:
             "extra_workdays": [day.isoformat() for day in sorted(calendar.EXTRA_WORKDAYS)],
             "opened_on": office.opened_on.isoformat(),
         }
-        return _record("offices", office.code, body, needs=[self._regions[office.region]])
+        return new_record("offices", office.code, body, needs=[self._regions[office.region]])
 
     @cached_property
     def _people(self) -> dict[str, Record]:
         found: dict[str, Record] = {}
         for number, person in enumerate(PEOPLE, 1):  # managers stand before their people
-            chance = _chance("person", person.login)
+            chance = luck("person", person.login)
             joined = date(2022, 3, 1) + timedelta(days=chance.randrange(1000))
             body: Body = {
                 "name": person.name,
@@ -129,14 +152,14 @@ class _Life:
             if person.serves:
                 needs += [self._offices[code] for code in person.serves]
                 body["offices_served"] = [self._offices[code].id for code in person.serves]
-            found[person.login] = _record("people", person.login, body, needs=needs)
+            found[person.login] = new_record("people", person.login, body, needs=needs)
         return found
 
     @cached_property
     def _products(self) -> dict[str, Record]:
-        return {product.code: _record("products", product.code, _product(product)) for product in PRODUCTS}
+        return {product.code: new_record("products", product.code, _product(product)) for product in PRODUCTS}
 
-    def _clerk(self, office: str) -> Record:
+    def clerk(self, office: str) -> Record:
         clerk = next(p for p in PEOPLE if p.role == "clerk" and office in (p.office, *p.serves))
         return self._people[clerk.login]
 
@@ -145,17 +168,17 @@ class _Life:
         month = self.first
         while month <= self.last:
             name = f"{month:%Y-%m}"
-            chance = _chance("target", seller.login, name)
+            chance = luck("target", seller.login, name)
             # Nobody's target falls as far as the weak office's sales have.
-            usual = TARGET * _skill(seller) * max(self.offices[seller.office or ""].pull, 0.75)
+            usual = TARGET * skill(seller) * max(self.offices[seller.office or ""].pull, 0.75)
             amount = round(usual * chance.uniform(0.95, 1.15) / 10_000) * 10_000
             supervisor = next(
                 p for p in PEOPLE if p.login == next(q.manager for q in PEOPLE if q.login == seller.manager)
             )
             person, by = self._people[seller.login], self._people[supervisor.login]
-            at = _at(chance, calendar.after(month, -3), self.offices[seller.office or ""])
-            body = {"person": person.id, "month": name, "amount": _yuan(amount), **_said(at, by)}
-            yield _record("targets", f"{seller.login} {name}", body, needs=[person, by], at=at)
+            at = within_hours(chance, calendar.after(month, -3), self.offices[seller.office or ""])
+            body = {"person": person.id, "month": name, "amount": yuan(amount), **entered(at, by)}
+            yield new_record("targets", f"{seller.login} {name}", body, needs=[person, by], at=at)
             month = (month + timedelta(days=31)).replace(day=1)
 
     # --- customers --------------------------------------------------------------------------------
@@ -180,7 +203,7 @@ class _Life:
 
     def _old(self, office: Office, seller: Person, number: int) -> tuple[Record, float, date | None]:
         """A customer from before Salesbeat."""
-        chance = _chance("customer", office.code, number)
+        chance = luck("customer", office.code, number)
         day = calendar.after(date(2025, 2, 10) + timedelta(days=chance.randrange(240)), 1)
         record = self._customer(office, seller, number, day, chance)
         fate = chance.random() if number % 3 == 2 else 0.0
@@ -201,7 +224,7 @@ class _Life:
         self, office: Office, seller: Person, monday: date, number: int
     ) -> tuple[Record, float, date | None] | None:
         """A customer whom somebody finds in a week, or none."""
-        chance = _chance("customer", office.code, number)
+        chance = luck("customer", office.code, number)
         days = list(calendar.workdays(monday, monday + timedelta(days=6)))
         if not days or chance.random() > NEW_CUSTOMERS * (0.5 + office.pull / 2):
             return None
@@ -228,7 +251,7 @@ class _Life:
         kind = chance.choices(("enterprise", "dealer", "outlet"), (8, 3, 1))[0]
         form = {"enterprise": "有限公司", "dealer": "经销有限公司", "outlet": "门市部"}[kind]
         name = f"{office.city}{firsts[brand % len(firsts)]}{seconds[brand // len(firsts)]}{trade}{form}"
-        at = _at(chance, day, office)
+        at = within_hours(chance, day, office)
         person = self._people[seller.login]
         road = f"{chance.choice(company.ROADS)}{chance.randint(1, 399)}号"
         body = {
@@ -237,14 +260,16 @@ class _Life:
             "owner": person.id,
             "phone": f"{office.area_code}-5{number:07}",
             "tax_id": f"91{OFFICES.index(office) + 1:02}00MA{number:06}HC",
-            "addresses": [{"text": f"{office.city}市{road}", "city": office.city, "country": "中国"}],
+            "addresses": [
+                {"text": f"{office.city}市{road}", "city": office.city, "country": "中国", **_place(office, number)}
+            ],
             "source": chance.choice(company.SOURCES),
             "channel": "dealer" if kind == "dealer" else "direct",
             "attributes": {"行业": company.INDUSTRIES[trade], "规模": chance.choice(("大型", "中型", "中型", "小型"))},
             "prospect_since": day.isoformat(),
-            **_said(at, person),
+            **entered(at, person),
         }
-        return _record("customers", f"{office.code} {number}", body, needs=[person], at=at)
+        return new_record("customers", f"{office.code} {number}", body, needs=[person], at=at)
 
     def _step(
         self,
@@ -258,12 +283,28 @@ class _Life:
     ) -> None:
         if day > self.last:
             return
-        body = {**({"reason": reason} if reason else {}), **_said(_at(chance, day, office), self._people[seller.login])}
+        body = {
+            **({"reason": reason} if reason else {}),
+            **entered(within_hours(chance, day, office), self._people[seller.login]),
+        }
         path = f"/api/v1/customers/{customer.id}/{noun}"
         customer.requests.append(Request(path, body, _CUSTOMER_STEPS[noun], noun))
 
-    def _contacts(self, customer: Record) -> Iterator[Record]:
-        chance = _chance("contacts", customer.key)
+    def contacts(self, customer: Record) -> list[Record]:
+        if customer.id not in self._contacts:
+            self._contacts[customer.id] = list(self._contacts_of(customer))
+        return self._contacts[customer.id]
+
+    def _held(self, seller: Person, day: date) -> list[Holding]:
+        """The customers whom somebody visits on that day: known the day before, and not lost by then."""
+        return [
+            (customer, since)
+            for customer, _, since in self._customers[seller.login]
+            if _begun(customer).date() < day and self._found_lately(customer, day) and not _lost(customer, day)
+        ]
+
+    def _contacts_of(self, customer: Record) -> Iterator[Record]:
+        chance = luck("contacts", customer.key)
         roles = [("采购经理", "buyer"), ("总经理", "decision_maker"), ("设备主管", "user"), ("前台", "gatekeeper")]
         said = {name: customer.requests[0].body[name] for name in ("occurred_at", "on_behalf_of")}
         for number, (title, role) in enumerate(chance.sample(roles, chance.choices((1, 2, 3), (4, 5, 1))[0])):
@@ -274,7 +315,7 @@ class _Life:
                 "decision_role": role,
                 **said,
             }
-            record = _record("contacts", f"{customer.key} {number}", body)
+            record = new_record("contacts", f"{customer.key} {number}", body)
             record.within = customer
             path = f"/api/v1/customers/{customer.id}/contacts"
             record.requests = [Request(path, record.requests[0].body, _has_contact(record.id))]
@@ -287,8 +328,8 @@ class _Life:
         for day in calendar.workdays(self.first, self.last):
             for number, likely in enumerate(ORDERS):
                 # Only whether it exists depends on the present day, never what it is.
-                chance = _chance("order", seller.login, day, number)
-                if chance.random() < likely * self._pull(office, day) * _skill(seller) * WEEKDAYS[day.weekday()]:
+                chance = luck("order", seller.login, day, number)
+                if chance.random() < likely * self._pull(office, day) * skill(seller) * WEEKDAYS[day.weekday()]:
                     buyers = [
                         (customer, weight)
                         for customer, weight, since in self._customers[seller.login]
@@ -296,7 +337,8 @@ class _Life:
                     ]
                     if buyers:
                         customers, weights = zip(*buyers, strict=True)
-                        yield self._order(seller, office, chance.choices(customers, weights)[0], day, number, chance)
+                        buyer = chance.choices(customers, weights)[0]
+                        yield self._order(seller, office, buyer, day, number, chance)
 
     def _found_lately(self, customer: Record, day: date) -> bool:
         """New customers count for some weeks only, so that a demo that begins later knows the same ones."""
@@ -311,8 +353,11 @@ class _Life:
     def _order(
         self, seller: Person, office: Office, customer: Record, day: date, number: int, chance: random.Random
     ) -> Record:
-        person, clerk = self._people[seller.login], self._clerk(office.code)
-        at = _at(chance, day, office)
+        person, clerk = self._people[seller.login], self.clerk(office.code)
+        at = within_hours(chance, day, office)
+        won = self.days.sale(seller, day, number) if day >= self.since else None
+        if won is not None and won.customer is not None:
+            customer, at = won.customer, won.left
         chosen = chance.sample(PRODUCTS, chance.choices((1, 2, 3, 4), (4, 3, 2, 1))[0])
         lines = [self._line(product, chance) for product in chosen]
         body = {
@@ -320,16 +365,17 @@ class _Life:
             "owner": person.id,
             "currency": "CNY",
             "channel": chance.choice(("phone", "visit", "visit", "wechat", "email")),
+            **({"channel": "visit", "visit": won.id} if won else {}),
             "requested_date": calendar.after(day, chance.randint(8, 20)).isoformat(),
             "lines": lines,
-            **_said(at, person),
+            **entered(at, person),
         }
         needs = [person, customer, *(self._products[product.code] for product in chosen)]
-        record = _record("orders", f"{seller.login} {day} {number}", body, needs=needs, at=at)
+        record = new_record("orders", f"{seller.login} {day} {number}", body, needs=needs, at=at)
         for name, moment, by, more in self._steps(seller, office, chance, at, lines):
             if moment.date() > self.last:
                 break
-            said = _said(moment, person if by == "seller" else clerk)
+            said = entered(moment, person if by == "seller" else clerk)
             if name == "confirmation":
                 more = {**more, "customer_told_at": (moment - timedelta(minutes=10)).isoformat(), "told_by": person.id}
             if name == "allocation":
@@ -343,7 +389,7 @@ class _Life:
         line: Body = {"product": self._products[product.code].id, "quantity": str(chance.randint(1, product.most))}
         kind = chance.random()
         if kind < 0.15:
-            line["unit_price"] = _yuan(round(product.price * chance.uniform(0.9, 0.98)))
+            line["unit_price"] = yuan(round(product.price * chance.uniform(0.9, 0.98)))
         elif kind < 0.4:
             line["discount_percent"] = chance.choice(("2", "3", "5", "8"))
         return line
@@ -355,45 +401,45 @@ class _Life:
         fate = chance.random()
         late = chance.random() < (0.35 if office.code == company.WEAK else 0.13)
         if 0.04 <= fate < 0.1:
-            at = _later(chance, at, 0, office)
+            at = later(chance, at, 0, office)
             yield "return", at, "clerk", {"reason": chance.choice(RETURNS)}
             if fate < 0.05:
                 return  # nobody has seen to it
-            at = _later(chance, at, chance.randint(1, 4), office)
+            at = later(chance, at, chance.randint(1, 4), office)
             yield "correction", at, "seller", {"note": "已与客户核实并更正"}
         if fate < 0.02:
-            yield "cancellation", _later(chance, at, chance.randint(1, 3), office), "seller", _reason(chance)
+            yield "cancellation", later(chance, at, chance.randint(1, 3), office), "seller", _reason(chance)
             return
-        at = _later(chance, at, chance.choice((0, 0, 0, 1)), office)
+        at = later(chance, at, chance.choice((0, 0, 0, 1)), office)
         yield "verification", at, "clerk", {}
         if fate < 0.04:
-            yield "cancellation", _later(chance, at, chance.randint(1, 4), office), "seller", _reason(chance)
+            yield "cancellation", later(chance, at, chance.randint(1, 4), office), "seller", _reason(chance)
             return
-        at = _later(chance, at, chance.choice((0, 0, 1, 1, 2)), office)
+        at = later(chance, at, chance.choice((0, 0, 1, 1, 2)), office)
         promised = calendar.after(at.date(), chance.randint(5, 14))
         payment = chance.choice(PAYMENTS)
         yield "confirmation", at, "seller", {"promised_date": promised.isoformat(), "payment_method": payment}
         if 0.1 <= fate < 0.13:
-            yield "cancellation", _later(chance, at, chance.randint(1, 4), office), "seller", _reason(chance)
+            yield "cancellation", later(chance, at, chance.randint(1, 4), office), "seller", _reason(chance)
             return
         if 0.13 <= fate < 0.2:
-            at = _later(chance, at, 1, office)
+            at = later(chance, at, 1, office)
             if fate < 0.17:
                 promised = calendar.after(promised, chance.randint(3, 6))
                 yield "amendment", at, "seller", {"reason": AMENDMENTS[0], "promised_date": promised.isoformat()}
             else:
                 more = [{**line, "quantity": str(int(line["quantity"]) + 1)} for line in lines]
                 yield "amendment", at, "seller", {"reason": AMENDMENTS[1], "lines": more}
-        at = _later(chance, at, chance.choice((0, 1, 1, 2)), office)
+        at = later(chance, at, chance.choice((0, 1, 1, 2)), office)
         yield "allocation", at, "clerk", {"due": max(promised, at.date()).isoformat()}
         arrives = calendar.after(promised, chance.randint(1, 7) if late else -chance.randint(1, 3))
-        at = _at(chance, max(arrives, calendar.after(at.date(), 1)), office)
+        at = within_hours(chance, max(arrives, calendar.after(at.date(), 1)), office)
         receiver = chance.choice(company.SURNAMES) + chance.choice(("师傅", "经理", "主管"))
         yield "delivery", at, "clerk", {"receiver": receiver}
-        at = _later(chance, at, chance.randint(4, 8) if chance.random() < 0.12 else chance.choice((0, 0, 1)), office)
+        at = later(chance, at, chance.randint(4, 8) if chance.random() < 0.12 else chance.choice((0, 0, 1)), office)
         papers = list(PAPERS[: chance.randint(3, 5)])
         yield "handover", at, "clerk", {"documents": papers, "receiver": receiver}
-        yield "closure", _later(chance, at, chance.randint(1, 4), office), "clerk", {}
+        yield "closure", later(chance, at, chance.randint(1, 4), office), "clerk", {}
 
 
 _MARKS = {"return": "returned", "closure": "closure", "amendment": "amendments"}
@@ -419,13 +465,20 @@ def _begun(record: Record) -> datetime:
     return record.at
 
 
-def _record(
-    kind: str, key: str, body: Body, *, needs: list[Record] | None = None, at: datetime | None = None
-) -> Record:
-    record = Record(kind, key, derived_id("salesbeat demo", f"{kind}:{key}"), [], needs=needs or [], at=at)
-    body = {"id": record.id, **body, "import_source": f"demo:{kind}:{key}"}
-    record.requests.append(Request(f"/api/v1/{kind}", body))
-    return record
+def _lost(customer: Record, day: date) -> bool:
+    return any(
+        step.name == "loss" and datetime.fromisoformat(step.body["occurred_at"]).date() <= day
+        for step in customer.requests
+    )
+
+
+def _place(office: Office, number: int) -> Body:
+    """Where in the city somebody's address is; in degrees."""
+    chance, (latitude, longitude) = luck("place", office.code, number), office.centre
+    return {
+        "latitude": round(latitude + chance.uniform(-0.08, 0.08), 5),
+        "longitude": round(longitude + chance.uniform(-0.08, 0.08), 5),
+    }
 
 
 def _product(product: Product) -> Body:
@@ -434,41 +487,10 @@ def _product(product: Product) -> Body:
         "name": product.name,
         "family": product.family,
         "unit": product.unit,
-        "price": _yuan(product.price),
-        "cost": _yuan(product.cost),
+        "price": yuan(product.price),
+        "cost": yuan(product.cost),
     }
-
-
-def _said(at: datetime, by: Record) -> Body:
-    return {"occurred_at": at.isoformat(), "on_behalf_of": by.id}
 
 
 def _reason(chance: random.Random) -> Body:
     return {"reason": chance.choice(CANCELLATIONS)}
-
-
-def _yuan(amount: int) -> Body:
-    return {"minor": amount * 100, "currency": "CNY"}
-
-
-def _chance(*about: Any) -> random.Random:
-    """Chance that always falls the same way for the same matter."""
-    return random.Random("|".join([company.SEED, *map(str, about)]))  # noqa: S311 - no secret
-
-
-def _skill(seller: Person) -> float:
-    return _chance("skill", seller.login).uniform(0.75, 1.3)
-
-
-def _at(chance: random.Random, day: date, office: Office) -> datetime:
-    """A moment of the office's working day."""
-    return datetime.combine(day, time(9), ZoneInfo(office.timezone)) + timedelta(minutes=chance.randrange(510))
-
-
-def _later(chance: random.Random, at: datetime, days: int, office: Office) -> datetime:
-    """A moment so many workdays later; for 0 within the next hours, or on the next workday when it has got late."""
-    if days == 0:
-        later = at + timedelta(minutes=chance.randint(20, 150))
-        if later.time() < time(19) and later.date() == at.date():
-            return later
-    return _at(chance, calendar.after(at.date(), days or 1), office)

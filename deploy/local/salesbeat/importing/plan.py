@@ -410,7 +410,10 @@ SINGULAR = {
     "customers": "customer",
     "contacts": "contact",
     "orders": "order",
+    "visits": "visit",
+    "visit-plans": "visit plan",
 }
+"""One of each kind, as refusals and the codes of problems call it."""
 
 
 def _region(section: Regions, reader: _Reader) -> Body:

@@ -129,7 +129,7 @@ class Sender:
                 if done and verdict.became is not Became.CREATED:
                     verdict = Verdict(Became.COMPLETED)
         except _RecordRefused as refusal:
-            return Verdict(Became.REFUSED, refusal.reason)
+            return Verdict(Became.REFUSED, refusal.reason, refusal.code)
         if record.kind == "customers":
             self._customers[record.id] = standing
         return verdict

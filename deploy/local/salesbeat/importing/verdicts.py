@@ -40,6 +40,8 @@ class Became(StrEnum):
 class Verdict:
     became: Became
     reason: str = ""
+    code: str = ""
+    """Of the problem with which a service refused it."""
 
 
 @dataclass(slots=True)
