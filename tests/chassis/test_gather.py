@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from chassis.aggregate import Repository
+from chassis.aggregate import Repository, Stored
 from chassis.gather import MOST, Gathered
+from chassis.identity import Caller
 from chassis.mongo import UNAVAILABLE, DuplicateKey, InsertOne, NoMatch, replaced_only, write_each
-from chassis.scope import everything
+from chassis.problems import NotFound
+from chassis.scope import everything, within
 from tests.chassis.parcels import Parcel, by, moved, sent
 
 ALL = everything("a test of the chassis")
@@ -162,3 +164,14 @@ async def test_a_cancelled_caller_takes_no_neighbour_along_and_its_repetition_do
     again = [await parcels.create(state, what, by(key=state.id, fingerprint="f")) for state in states]
     assert [stored.version for stored in again] == [1] * 8
     assert set(await placed(parcels)) == {state.id for state in states}
+
+
+async def test_what_is_read_together_is_read_through_each_callers_own_scope(parcels: Repository[Parcel]) -> None:
+    states = [sent(owner=owner)[0] for owner in ("ann", "bob")]
+    await asyncio.gather(*(parcels.create(state, sent()[1], by()) for state in states))
+    mine = {who: within(Caller(id=who, name=who, role="salesperson", person=who)) for who in ("ann", "bob", "eve")}
+    asked = [(state, who) for state in states for who in mine for _ in range(2)]
+    answers = await asyncio.gather(*(parcels.get(state.id, mine[who]) for state, who in asked), return_exceptions=True)
+    for (state, who), answer in zip(asked, answers, strict=True):
+        assert isinstance(answer, Stored if state.owner == who else NotFound), (state, who)
+    assert (await parcels.get(states[0].id, ALL)).state == states[0]

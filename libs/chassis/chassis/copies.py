@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from chassis.gather import Gathered
@@ -52,6 +52,11 @@ class Copies(Generic[S]):
         found = await self.collection.find({"_id": {"$in": list(set(ids))}}).to_list(None)
         by_id = {document["_id"]: self._read(document) for document in found}
         return [by_id.get(aggregate_id) for aggregate_id in ids]
+
+    async def several(self, ids: Iterable[str]) -> list[S]:
+        """Those of the aggregates with these ids that are known, in the order of their ids."""
+        found = await asyncio.gather(*(self.get(aggregate_id) for aggregate_id in sorted(set(ids))))
+        return [each for each in found if each is not None]
 
     async def find(self, where: Mapping[str, Any] | None = None) -> list[S]:
         return [self._read(document) async for document in self.collection.find(where or {}).sort("_id")]

@@ -11,6 +11,7 @@ import structlog
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
@@ -28,7 +29,11 @@ _context = TraceContextTextMapPropagator()
 def configure(name: str, settings: Settings) -> None:
     """Set up the process's logs and traces."""
     _configure_logs(name, settings)
-    provider = TracerProvider(resource=Resource.create({"service.name": name, "service.namespace": "salesbeat"}))
+    provider = TracerProvider(
+        # Without a listener the trace's ids are passed on, and nothing is recorded: 0.1 ms a request.
+        sampler=None if settings.otlp_endpoint else ALWAYS_OFF,
+        resource=Resource.create({"service.name": name, "service.namespace": "salesbeat"}),
+    )
     if settings.otlp_endpoint:
         # Costs 60 ms and 8 MB, so only where somebody listens.
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter

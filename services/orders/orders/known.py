@@ -95,7 +95,7 @@ class Known:
         wanted = sorted(set(ids))
 
         async def look() -> dict[str, Office] | None:
-            found = {office.id: office for office in await self.offices.find({"_id": {"$in": wanted}})}
+            found = {office.id: office for office in await self.offices.several(wanted)}
             return found if len(found) == len(wanted) else None
 
         if (offices := await awaited(look)) is None:

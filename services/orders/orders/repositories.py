@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from chassis.aggregate import Repository
+from chassis.gather import Gathered
 from chassis.mongo import Database
 from chassis.scope import everything
 from chassis.series import Series
@@ -27,6 +28,7 @@ class Repositories:
         self.orders = Repository(database, "orders", ORDERS, Order)
         self.numbers = Series(database, self._numbered)
         self.known = Known(database)
+        self._products = Gathered(self._products_of_all)
 
     @property
     def all(self) -> tuple[Repository[Any], ...]:
@@ -45,8 +47,14 @@ class Repositories:
 
     async def products_of(self, ids: Iterable[str]) -> dict[str, Product]:
         """The products that there are, by id."""
-        found = await self.products.find(CATALOGUE, {"_id": {"$in": sorted(set(ids))}})
-        return {stored.state.id: stored.state for stored in found}
+        wanted = set(ids)
+        found = await self._products(wanted)
+        return {product_id: found[product_id] for product_id in wanted & found.keys()}
+
+    async def _products_of_all(self, wanted: Sequence[Set[str]]) -> Sequence[Mapping[str, Product]]:
+        found = await self.products.find(CATALOGUE, {"_id": {"$in": sorted(set().union(*wanted))}})
+        every = {stored.state.id: stored.state for stored in found}
+        return [every] * len(wanted)
 
     async def _numbered(self, series: str, number: int) -> bool:
         found = await self.orders.collection.find_one({"number": order_number(series, number)}, {"_id": 1})
