@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from contracts.visits import MarketReportKind, Purpose, Severity
+from salesbeat import cli
 from salesbeat.demo import calendar, command, life, live
 from salesbeat.demo.company import OFFICES, PEOPLE, WEAK
 from salesbeat.demo.days import EXECUTED, Fate, PlanFate, ReportFate, absent, away_in, head_of, office_of, signer
@@ -22,6 +24,7 @@ from salesbeat.importing.plan import Record
 from salesbeat.importing.verdicts import Became, Verdict
 from salesbeat.refusals import Refused
 from tests.local.demo_gateway import FieldGateway
+from tests.local.import_gateway import problem
 
 TODAY = date(2026, 11, 25)
 PLAY = {"approval", "refusal", "signature", "return", "evaluation", "acknowledgement"}
@@ -270,18 +273,22 @@ def test_any_day_can_be_played(today: date) -> None:
     assert len(list(stage.events())) > 20
 
 
+def test_ctrl_c_ends_a_play_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_signed_in", interrupted)
+    ended = CliRunner().invoke(cli.app, ["demo", "--live"])
+    assert ended.exit_code == 0
+    assert "goes on from there" in ended.stdout
+
+
 async def test_a_play_without_the_company_says_what_to_do() -> None:
     gateway = FieldGateway()
 
     class Session:
         client = gateway.client
 
-    gateway.before = lambda request: _missing()
+    gateway.before = lambda request: problem(404, "not_found")
     with pytest.raises(Refused, match="salesbeat demo"):
         await live.play(Session(), console=Console(file=io.StringIO()), sleep=gateway.sleep)  # type: ignore[arg-type]
-
-
-def _missing() -> Any:
-    from tests.local.import_gateway import problem
-
-    return problem(404, "not_found")

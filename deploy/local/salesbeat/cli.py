@@ -216,7 +216,10 @@ def demo(
     if live and days is not None:
         raise Refused("--days belongs to the filling, --live plays today: give one of them.")
     if live:
-        _signed_in(url, login, lambda session: module.play(session, pace=pace))
+        try:
+            _signed_in(url, login, lambda session: module.play(session, pace=pace))
+        except KeyboardInterrupt:
+            typer.echo("Ended. What has happened stays; the same command goes on from there.")
     else:
         _signed_in(url, login, lambda session: module.run(session, days=days))
 

@@ -23,7 +23,7 @@ KINDS = (
     *AFTER_ORDERS,
 )  # fmt: skip
 """In the order in which they are written."""
-FIELD_DAYS = 20
+FIELD_DAYS = 15
 """Working days of field work before the present one, unless another number is asked for."""
 MONTHS = 3
 """Whole months before the present one."""

@@ -77,6 +77,7 @@ async def play(
         f"{OFFICE.city}办事处, {stage.today}: {escape(head_of(OFFICE).name)} and the team. Ctrl-C ends it.",
         soft_wrap=True,
     )
+    happened = False
     with _shown(console) as show:
         await stage.look()
         show(stage.table())
@@ -84,18 +85,20 @@ async def play(
             said = await event.do(stage.moment(event.at))
             if said is None:
                 continue
+            happened = True
             console.print(f"{event.at:%H:%M}  {escape(said)}", soft_wrap=True)
             await stage.look()
             show(stage.table())
             await sleep(pace)
         # What the signatures do to the visits comes over the bus.
-        for _ in range(SETTLES):
+        for _ in range(SETTLES if happened else 0):
             await sleep(min(pace, 1.0))
             await stage.look()
             show(stage.table())
     if not console.is_terminal:
         console.print(stage.table())
-    console.print("The day is over. The same numbers: salesbeat progress day --level person", soft_wrap=True)
+    over = "The day is over." if happened else "The day was played before: nothing is left to happen."
+    console.print(f"{over} The same numbers: salesbeat progress day --level person", soft_wrap=True)
 
 
 class Stage:
@@ -156,7 +159,7 @@ class Stage:
     def table(self) -> Table:
         made = Table(box=None, pad_edge=False, header_style="bold")
         made.add_column(f"{self.today}", no_wrap=True)
-        for name in (*(name for name, _ in MEASURES), "sold"):
+        for name in (*(name for name, _ in MEASURES), "yuan"):
             made.add_column(name, justify="right", no_wrap=True)
         for seller in team_of(OFFICE):
             made.add_row(seller.name, *_cells(self._rows.get(seller.login, {})))
@@ -353,7 +356,7 @@ def _cells(measures: Body) -> list[str]:
     amounts = measures.get("orders_confirmed", {}).get("amount") or []
     return [
         *cells,
-        "\n".join(money.show(amount["minor"], amount["currency"]).replace(".00 ", " ") for amount in amounts),
+        "\n".join(f"{amount['minor'] // 100:,}" for amount in amounts),
     ]
 
 
