@@ -11,7 +11,7 @@ import pytest
 from chassis.aggregate import Repository, Stored
 from chassis.gather import MOST, Gathered
 from chassis.identity import Caller
-from chassis.mongo import UNAVAILABLE, DuplicateKey, InsertOne, NoMatch, replaced_only, write_each
+from chassis.mongo import UNAVAILABLE, DuplicateKey, Insert, NoMatch, Replace, write_each
 from chassis.problems import NotFound
 from chassis.scope import everything, within
 from tests.chassis.parcels import Parcel, by, moved, sent
@@ -86,12 +86,12 @@ async def test_each_write_of_a_bulk_has_its_own_verdict_and_a_replacement_never_
     await rows.insert_many([{"_id": "a", "version": 1}, {"_id": "b", "version": 5}])
     step = {"$set": {"version": 2}}
     writes = [
-        replaced_only({"_id": "a", "version": 1}, step),
-        replaced_only({"_id": "a", "version": 1}, step),
-        replaced_only({"_id": "b", "version": 1}, step),
-        replaced_only({"_id": "nobody", "version": 1}, step),
-        InsertOne({"_id": "b"}),
-        InsertOne({"_id": "c", "version": 1}),
+        Replace({"_id": "a", "version": 1}, step),
+        Replace({"_id": "a", "version": 1}, step),
+        Replace({"_id": "b", "version": 1}, step),
+        Replace({"_id": "nobody", "version": 1}, step),
+        Insert({"_id": "b"}),
+        Insert({"_id": "c", "version": 1}),
     ]
     verdicts = await write_each(rows, writes)
     assert [type(verdict) for verdict in verdicts] == [type(None), NoMatch, NoMatch, NoMatch, DuplicateKey, type(None)]

@@ -11,15 +11,17 @@ import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import httpx
-import jwt
 import structlog
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from chassis.problems import Unauthenticated, Unavailable
+
+if TYPE_CHECKING:  # only where tokens are checked: its cryptography is 8 MB that no worker needs
+    import jwt
 
 log = structlog.get_logger(__name__)
 
@@ -140,6 +142,8 @@ class Verifier:
         return caller
 
     async def _check(self, token: str) -> tuple[Caller, float]:
+        import jwt
+
         try:
             header = jwt.get_unverified_header(token)
         except jwt.InvalidTokenError:
@@ -227,6 +231,8 @@ class Verifier:
         """Raises ValueError where it is no key set, or none of its keys can be used."""
         if not isinstance(key_set, dict) or not isinstance(key_set.get("keys"), list):
             raise ValueError("not a key set: it has no list named keys")
+        import jwt
+
         keys: dict[str | None, jwt.PyJWK] = {}
         printed: dict[str | None, Any] = {}
         for entry in key_set["keys"]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from pymongo import ASCENDING, DESCENDING, DeleteOne, InsertOne, ReplaceOne, ReturnDocument, UpdateOne
@@ -36,18 +37,20 @@ __all__ = [
     "Document",
     "Driver",
     "DuplicateKey",
+    "Insert",
     "InsertOne",
     "NoMatch",
     "PyMongoError",
+    "Replace",
     "ReplaceOne",
     "ReturnDocument",
     "UpdateOne",
+    "Write",
     "aggregate",
     "changes",
     "connect",
     "duplicate_field",
     "relaxed",
-    "replaced_only",
     "unavailable",
     "write_each",
 ]
@@ -58,11 +61,10 @@ Collection: TypeAlias = Any
 Database: TypeAlias = Any
 Driver = Literal["motor", "pymongo"]
 DuplicateKey = DuplicateKeyError
-Write: TypeAlias = "InsertOne[Any] | UpdateOne"
 
 
 class NoMatch(OperationFailure):
-    """A `replaced_only` update has found no document that fits its filter."""
+    """A Replace has found no document that fits its filter."""
 
 
 UNAVAILABLE = (AutoReconnect, ConnectionFailure, ExecutionTimeout, WTimeoutError, WriteConcernError)
@@ -143,12 +145,20 @@ def relaxed(collection: Collection) -> Collection:
 _IMMUTABLE_FIELD = 66
 
 
-def replaced_only(where: Mapping[str, Any], update: Mapping[str, Any]) -> UpdateOne:
-    """An update that fails with NoMatch where nothing fits: a bulk of plain ones tells only how many did.
+@dataclass(frozen=True, slots=True)
+class Insert:
+    document: Document
 
-    It never inserts: the document that its upsert would make sets its own id to null, which the server refuses.
-    """
-    return UpdateOne(where, {**update, "$setOnInsert": {"_id": None}}, upsert=True)
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """An update that fails with NoMatch where nothing fits `where`."""
+
+    where: Mapping[str, Any]
+    update: Mapping[str, Any]
+
+
+Write: TypeAlias = Insert | Replace
 
 
 async def write_each(collection: Collection, writes: Sequence[Write]) -> list[PyMongoError | None]:
@@ -156,9 +166,11 @@ async def write_each(collection: Collection, writes: Sequence[Write]) -> list[Py
 
     Raises what all of them have met, such as a lost connection.
     """
+    if len(writes) == 1:  # a plain write is a tenth cheaper than a bulk of one
+        return [await _write_one(collection, writes[0])]
     verdicts: list[PyMongoError | None] = [None] * len(writes)
     try:
-        await collection.bulk_write(list(writes), ordered=False)
+        await collection.bulk_write([_in_bulk(write) for write in writes], ordered=False)
     except BulkWriteError as error:
         details: Mapping[str, Any] = error.details
         for unsure in details.get("writeConcernErrors", ())[:1]:
@@ -168,6 +180,27 @@ async def write_each(collection: Collection, writes: Sequence[Write]) -> list[Py
             kind = kinds.get(failed["code"], OperationFailure)
             verdicts[failed["index"]] = kind(failed["errmsg"], failed["code"], failed)
     return verdicts
+
+
+async def _write_one(collection: Collection, write: Write) -> PyMongoError | None:
+    if isinstance(write, Replace):
+        result = await collection.update_one(write.where, write.update)
+        return None if result.matched_count else NoMatch("nothing fits")
+    try:
+        await collection.insert_one(write.document)
+    except DuplicateKeyError as error:
+        return error
+    return None
+
+
+def _in_bulk(write: Write) -> InsertOne[Document] | UpdateOne:
+    """A bulk of plain updates tells only how many of them have found something; an upsert fails on its own.
+
+    It never inserts: the document that it would make sets its own id to null, which the server refuses.
+    """
+    if isinstance(write, Insert):
+        return InsertOne(write.document)
+    return UpdateOne(write.where, {**write.update, "$setOnInsert": {"_id": None}}, upsert=True)
 
 
 async def aggregate(collection: Collection, pipeline: Sequence[Mapping[str, Any]], **options: Any) -> list[Document]:

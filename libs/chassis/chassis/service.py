@@ -126,7 +126,7 @@ def _version(if_match: str | None) -> int | None:
 
 def shown(stored: Stored[Any]) -> dict[str, Any]:
     """An aggregate as it is answered: its state and its version."""
-    return {**stored.state.model_dump(mode="json"), "version": stored.version}
+    return {**stored.fields, "version": stored.version}
 
 
 def answer(
