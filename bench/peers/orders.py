@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -22,19 +22,31 @@ from chassis.mongo import Database, DuplicateKey, ReturnDocument
 from chassis.scope import Scope
 from contracts.envelope import Happened, Published
 from contracts.orders import Order, Product
-from contracts.staff import Office
 from orders import repositories
 from orders.order import api
 from orders.settings import Settings
 
 
 class PlainCopies(Copies[Any]):
-    async def get(self, aggregate_id: str) -> Any:
+    def __init__(self, database: Database, name: str, model: type[Any]) -> None:
+        super().__init__(database, name, model)
+        self.get: Any = self._get_one
+
+    async def _get_one(self, aggregate_id: str) -> Any:
         document = await self.collection.find_one({"_id": aggregate_id})
         return self._read(document) if document else None
 
+    async def several(self, ids: Iterable[str]) -> list[Any]:
+        return await self.find({"_id": {"$in": sorted(set(ids))}})
+
     async def find(self, where: Mapping[str, Any] | None = None) -> list[Any]:
         return [self._read(document) for document in await self.collection.find(where or {}).to_list(None)]
+
+
+class PlainRepositories(repositories.Repositories):
+    async def products_of(self, ids: Iterable[str]) -> dict[str, Product]:
+        found = await self.products.find(repositories.CATALOGUE, {"_id": {"$in": sorted(set(ids))}})
+        return {stored.state.id: stored.state for stored in found}
 
 
 class PlainProducts(Repository[Product]):
@@ -110,7 +122,7 @@ class Remembered:
 
     async def _load(self) -> dict[str, Published]:
         if not self._held:
-            self._held = {each.id: each for each in await PlainCopies.find(self._source)}  # type: ignore[arg-type, attr-defined]
+            self._held = {each.id: each for each in await self._source.find()}
         return self._held
 
     async def get(self, aggregate_id: str) -> Any:
@@ -120,8 +132,8 @@ class Remembered:
         held = await self._load()
         return [held[each] for each in (where or {})["_id"]["$in"] if each in held]
 
-    async def some(self, wanted: Sequence[str]) -> Sequence[Any]:
-        return await self.find({"_id": {"$in": wanted}})
+    async def several(self, ids: Iterable[str]) -> Sequence[Any]:
+        return await self.find({"_id": {"$in": list(ids)}})
 
 
 class RememberedProducts(PlainProducts):
@@ -146,7 +158,7 @@ class Counted:
 
 def app(settings: Settings, way: str) -> FastAPI:
     store = service.Store("orders", settings)
-    kept: Any = repositories.Repositories(store.database)
+    kept: Any = PlainRepositories(store.database)
     saving = {"transaction": Transaction, "bare": Bare, "nothing": Nothing}[way]
     kept.orders = saving(store.database, "orders", repositories.ORDERS, Order)
     reading = RememberedProducts if way == "nothing" else PlainProducts
@@ -154,8 +166,7 @@ def app(settings: Settings, way: str) -> FastAPI:
     kept.numbers = Counted() if way == "nothing" else Counter(store.database)
     for name in ("offices", "people", "customers"):
         copies: Any = getattr(kept.known, name)
-        plain = PlainCopies(store.database, name, Office)
-        plain._model = copies._model
+        plain = PlainCopies(store.database, name, copies._model)
         setattr(kept.known, name, Remembered(plain) if way == "nothing" else plain)
 
     async def prepare() -> None:
