@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chassis import clock, ids
 from chassis.aggregate import Command, Decision, Stored
-from chassis.consumer import Received
 from chassis.mongo import DuplicateKey
 from chassis.problems import Conflict, Invalid
 from chassis.scope import everything
@@ -36,6 +35,9 @@ from visits.plan import model
 from visits.policy import queries as policies
 from visits.repositories import Repositories
 from visits.signing import to_decide
+
+if TYPE_CHECKING:  # the HTTP process does without the bus
+    from chassis.consumer import Received
 
 _DAY = everything("a day's plan and report belong to the person for whom it is asked")
 _TIMER = everything("a day begins for everybody")
