@@ -256,11 +256,14 @@ def _said(body: Mapping[str, Any], good: bool) -> Response:
 
 
 class Store:
-    """A service's own database: its connection, its repositories, and whether its indexes are made."""
+    """A service's own database: its connection, its repositories, and whether its indexes are made.
 
-    def __init__(self, name: str, settings: Settings) -> None:
+    options: of the driver, where a process wants others than `chassis.mongo` gives.
+    """
+
+    def __init__(self, name: str, settings: Settings, **options: Any) -> None:
         try:
-            self.client: Client = connect(settings.mongodb_uri, settings.mongodb_driver)
+            self.client: Client = connect(settings.mongodb_uri, settings.mongodb_driver, **options)
         except ValueError as error:
             raise SystemExit(f"The setting SALESBEAT_MONGODB_URI: {error}.") from None
         self.database = self.client.database(settings.mongodb_database or name)

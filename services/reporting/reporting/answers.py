@@ -236,27 +236,29 @@ def _stored(measure: str | None) -> list[str]:
 def _rows_of(fact: Document, measures: Sequence[str], day: str, nodes: Sequence[Node]) -> list[Document]:
     prefix, _, aggregate_id = fact["_id"].partition(":")
     rows: list[Document] = []
-    for said in fact["contributions"]:
+    for said in fact["counts"]:
         date_of, region, office, person = said["cell"].split("/")
         path = (region, office, person)
-        if said["measure"] not in measures or date_of != day or not any(path[: len(n.path)] == n.path for n in nodes):
+        if date_of != day or not any(path[: len(n.path)] == n.path for n in nodes):
             continue
-        values = {f"{said['measure']}/{part}": value for part, value in said["values"].items()}
-        shape = SHAPES[said["measure"]]
-        rows.append(
-            {
-                "kind": prefix,
-                "id": aggregate_id,
-                "version": fact["version"],
-                "measure": said["measure"],
-                "date": day,
-                "person": person,
-                "office": office,
-                "region": region,
-                **fact["row"],
-                **_parts(said["measure"], values, shape.counts, shape.amounts),
-            }
-        )
+        for measure in said["measures"]:
+            if measure not in measures:
+                continue
+            shape = SHAPES[measure]
+            rows.append(
+                {
+                    "kind": prefix,
+                    "id": aggregate_id,
+                    "version": fact["version"],
+                    "measure": measure,
+                    "date": day,
+                    "person": person,
+                    "office": office,
+                    "region": region,
+                    **fact["row"],
+                    **_parts(measure, said["values"], shape.counts, shape.amounts),
+                }
+            )
     return rows
 
 

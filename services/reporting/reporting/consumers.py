@@ -1,7 +1,8 @@
 """The bus door: what reporting learns, in batches over all its topics.
 
 Copies, then facts, then totals, then how far it has come. A crash in between is mended by the same batch
-coming again: each step may be repeated.
+coming again: each step may be repeated. What it remembers is only what a whole batch has left in the database;
+after any failure it remembers nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from reporting.freshness import Freshness
 from reporting.measures import BY_TOPIC
 from reporting.organisation import Organisation
 from reporting.progress import Progress
+from reporting.reign import Reign
 
 TOPICS = (REGIONS.name, OFFICES.name, PEOPLE.name, *BY_TOPIC)
 
@@ -29,19 +31,34 @@ class Learner:
         self.facts = Facts(database)
         self.progress = Progress(database, self.facts)
         self.freshness = Freshness(database, self.facts)
+        self._reign = Reign(self.freshness.collection.database)
+        self._gathers = False
 
     async def prepare(self) -> None:
         """Make the indexes; harmless to repeat."""
         await self.facts.prepare()
         await self.progress.prepare()
+        if await self._reign.begin() and not self._gathers:
+            self._gathers = True
+            self.facts.gather()
+            self.progress.gather()
 
     async def take(self, events: Sequence[Received]) -> None:
+        try:
+            await self._take(events)
+            if self._gathers:
+                await self._reign.confirm()
+        except BaseException:
+            self.facts.forget()
+            self.progress.forget()
+            raise
+
+    async def _take(self, events: Sequence[Received]) -> None:
         by_topic: defaultdict[str, list[Received]] = defaultdict(list)
         for event in events:
             by_topic[event.topic].append(event)
         await self.organisation.learn(by_topic)
-        cells: set[str] = set()
-        for topic in by_topic.keys() & BY_TOPIC.keys():
-            cells |= await self.facts.take(by_topic[topic])
-        await self.progress.add_up(cells)
+        facts = [event for topic in by_topic.keys() & BY_TOPIC.keys() for event in by_topic[topic]]
+        await self.facts.take(facts, self.progress.add_up)
+        # The last write, and the one that waits for a majority.
         await self.freshness.advance(events)

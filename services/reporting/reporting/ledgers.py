@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol
 
 from chassis.mongo import ASCENDING, Database, Document, aggregate
 from chassis.scope import Scope
-from reporting.totals import COMPANY, Contribution, Node, Totals, add_up, fold, leaf
+from reporting.facts import as_fact
+from reporting.totals import COMPANY, Node, Totals, add_up, leaf
 
 UNIT_FIELD = {"region": "region", "office": "office", "person": "owner"}
 
@@ -80,7 +81,7 @@ class Standing:
         query: Document = {
             "_id": {"$gt": after},
             "$or": [
-                {"contributions": {"$elemMatch": {"cell": _cells(day, node), "measure": {"$in": list(measures)}}}}
+                {"counts": {"$elemMatch": {"cell": _cells(day, node), "measures": {"$in": list(measures)}}}}
                 for node in nodes
             ],
         }
@@ -119,47 +120,52 @@ class Known:
         found = [
             fact
             for fact in self._months[day[:7]]
-            if fact["_id"] > after and any(_counts(said, day, paths, measures) for said in fact["contributions"])
+            if fact["_id"] > after and any(_counts(said, day, paths, measures) for said in fact["counts"])
         ]
         return sorted(found, key=lambda fact: fact["_id"])[:limit]
 
     async def _learn(self, month: str) -> None:
         if month in self._months:
             return
-        first = date.fromisoformat(f"{month}-01")
-        until = (first + timedelta(days=31)).replace(day=1)
-        cells = {"$gte": first.isoformat(), "$lt": until.isoformat()}
         early = {"recorded": {"$lte": self._at}}
-        facts = await aggregate(
+        versions = await aggregate(
             self._versions,
             [
-                {"$match": {"contributions": {"$elemMatch": {"cell": cells}}, **early}},
+                {"$match": {"months": month, **early}},
                 {"$group": {"_id": "$fact"}},
-                # The last version until then, which may have moved to other days.
+                # The last version until then, which may have moved to other days. Its id is the fact's and "@6": found
+                # by the index that every collection has.
                 {
                     "$lookup": {
                         "from": self._versions.name,
-                        "localField": "_id",
-                        "foreignField": "fact",
-                        "pipeline": [{"$match": early}, {"$sort": {"version": -1}}, {"$limit": 1}],
+                        "let": {"first": {"$concat": ["$_id", "@"]}, "beyond": {"$concat": ["$_id", "A"]}},
+                        "pipeline": [
+                            {
+                                "$match": {
+                                    "$expr": {"$and": [{"$gt": ["$_id", "$$first"]}, {"$lt": ["$_id", "$$beyond"]}]},
+                                    **early,
+                                }
+                            },
+                            {"$sort": {"version": -1}},
+                            {"$limit": 1},
+                        ],
                         "as": "last",
                     }
                 },
                 {"$replaceRoot": {"newRoot": {"$first": "$last"}}},
             ],
         )
-        buckets: defaultdict[Node, defaultdict[str, list[Contribution]]] = defaultdict(lambda: defaultdict(list))
+        buckets: defaultdict[Node, defaultdict[str, list[Totals]]] = defaultdict(lambda: defaultdict(list))
+        facts = [as_fact(version) for version in versions]
         for fact in facts:
-            fact["_id"] = fact["fact"]
-            for said in fact["contributions"]:
+            for said in fact["counts"]:
                 node, day = leaf(said["cell"])
                 if node.month == month:
-                    contribution = Contribution(said["measure"], said["cell"], said["values"])
                     for depth in range(len(node.path) + 1):
-                        buckets[Node(month, node.path[:depth])][day].append(contribution)
+                        buckets[Node(month, node.path[:depth])][day].append(said["values"])
         self._months[month] = facts
         for node, by_day in buckets.items():
-            days = {day: fold(contributions) for day, contributions in by_day.items()}
+            days = {day: add_up(parts) for day, parts in by_day.items()}
             self._documents[node.key] = _document(node, days)
 
 
@@ -180,7 +186,7 @@ def _counts(said: Document, day: str, paths: set[tuple[str, ...]], measures: Seq
     date_of, *path = said["cell"].split("/")
     return (
         date_of == day
-        and said["measure"] in measures
+        and not set(said["measures"]).isdisjoint(measures)
         and any(tuple(path[:depth]) in paths for depth in range(len(path) + 1))
     )
 

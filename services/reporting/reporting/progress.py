@@ -12,29 +12,38 @@ or down, so duplicates, disorder and corrections end in the same numbers.
 Several workers may add up the same document, each for its own partitions. Each reads the version first,
 then what it adds up, and writes only where the version still stands; who loses begins again. So the last
 writer has seen everything that was written before it.
+
+What counts in a person's month a worker keeps while the version that it has written itself stands: whoever writes a
+fact writes the total after it, so as long as nobody has, no fact of somebody else can be missing. Then only what
+the batch has changed is put in its place, and the days that it touches are folded again without a read.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import sys
+from collections import OrderedDict, defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
-from chassis.mongo import ASCENDING, BulkWriteError, Database, Document, InsertOne, UpdateOne
-from reporting.facts import DUPLICATE_KEY, Facts
+from chassis.mongo import ASCENDING, BulkWriteError, Database, Document, InsertOne, UpdateOne, relaxed
+from reporting.facts import DUPLICATE_KEY, Changed, Facts
 from reporting.totals import LEVELS, Cell, Node, Totals, add_up, leaf
 
 log = structlog.get_logger()
 
 REMEMBERED = 20_000
 """Documents whose content a worker keeps, each about 10 kB when its month is full."""
+FACTS_REMEMBERED = 100_000
+"""Facts that count in the persons' documents that it keeps, each about 600 bytes."""
 ATTEMPTS = 200
 """Somebody wins each race, so a handful of workers need far fewer."""
 PAUSE = 0.005
+
+DAYS = range(1, 32)
 
 Dirty = Mapping[Node, set[str]]
 """The days to add up again, by unit and month."""
@@ -51,6 +60,11 @@ class _Standing:
 
     version: int = 0
     days: dict[str, Totals] = field(default_factory=dict)
+    facts: dict[str, dict[str, Totals]] | None = None
+    """Of a person's document: by day and fact, what counts in it at this version; None while that is not known."""
+    moved: bool = False
+    """Something else counts in it than at this version, though perhaps to the same sums: its version must go on, or
+    another worker would rely on what it remembers."""
 
 
 class Progress:
@@ -59,19 +73,40 @@ class Progress:
     def __init__(self, database: Database, facts: Facts) -> None:
         self.collection = database["totals"]
         self._facts = facts
-        self._remembered: dict[str, _Standing] = {}
+        self._remembered: OrderedDict[str, _Standing] = OrderedDict()
+        self._counting: OrderedDict[str, int] = OrderedDict()
+        """How many facts are remembered, by document."""
+        self._facts_remembered = 0
 
     async def prepare(self) -> None:
         await self.collection.create_index([("parent", ASCENDING)])
         await self.collection.create_index([("level", ASCENDING), ("month", ASCENDING), ("owner", ASCENDING)])
 
-    async def add_up(self, cells: Iterable[str]) -> None:
-        """Add up these cells again, and the units above them. Repeating it is harmless. Raises Contended."""
-        dirty: defaultdict[Node, set[str]] = defaultdict(set)
-        for cell in cells:
+    def gather(self) -> None:
+        """From now on writes are acknowledged by the primary alone (reporting/reign.py)."""
+        self.collection = relaxed(self.collection)
+
+    def forget(self) -> None:
+        """Something went wrong: nothing that is remembered is relied on."""
+        self._remembered.clear()
+        self._counting.clear()
+        self._facts_remembered = 0
+
+    async def add_up(self, changed: Changed) -> None:
+        """Add up the cells of these facts again, and the units above them. Repeating it is harmless.
+
+        Raises Contended.
+        """
+        news: defaultdict[Node, dict[str, dict[str, Totals]]] = defaultdict(dict)
+        for cell, facts in changed.items():
             node, day = leaf(cell)
-            dirty[node].add(day)
-        await self._settle(dirty, self._from_facts)
+            news[node][day] = facts
+
+        async def from_facts(dirty: Dirty, standing: Mapping[str, _Standing]) -> Fresh:
+            return await self._from_facts(dirty, standing, news)
+
+        dirty: Dirty = {node: set(days) for node, days in news.items()}
+        await self._settle(dirty, from_facts)
         for _ in LEVELS[1:]:
             above: defaultdict[Node, set[str]] = defaultdict(set)
             for node, days in dirty.items():
@@ -80,28 +115,59 @@ class Progress:
             await self._settle(above, self._from_children)
             dirty = above
 
-    async def _settle(self, dirty: Dirty, sums: Callable[[Dirty], Awaitable[Fresh]]) -> None:
+    async def _settle(self, dirty: Dirty, sums: Callable[[Dirty, Mapping[str, _Standing]], Awaitable[Fresh]]) -> None:
         if not dirty:
             return
         for attempt in range(ATTEMPTS):
             standing = await self._standing({node.key: None for node in dirty})
-            if await self._write(standing, await sums(dirty)):
+            if await self._write(standing, await sums(dirty, standing)):
                 return
             log.debug("totals changed meanwhile", attempt=attempt)
             await asyncio.sleep(random.uniform(0, PAUSE))  # noqa: S311 (keeps two workers from racing in step)
         raise Contended(f"the totals of {next(iter(dirty)).key} kept changing")
 
-    async def _from_facts(self, dirty: Dirty) -> Fresh:
-        cells = {
-            Cell(f"{node.month}-{day}", *node.path).key: (node, day) for node, days in dirty.items() for day in days
-        }
+    async def _from_facts(
+        self, dirty: Dirty, standing: Mapping[str, _Standing], news: Mapping[Node, Mapping[str, dict[str, Totals]]]
+    ) -> Fresh:
+        unknown: list[Node] = []
+        for node in dirty:
+            now = standing[node.key]
+            if now.facts is None:
+                unknown.append(node)
+                continue
+            for day, facts in news[node].items():
+                here = now.facts.setdefault(day, {})
+                for fact, values in facts.items():
+                    now.moved |= here.get(fact, {}) != values
+                    if values:
+                        here[fact] = values
+                    else:
+                        here.pop(fact, None)
+        if unknown:
+            await self._learn(unknown, standing)
         fresh: Fresh = defaultdict(dict)
-        for cell, totals in (await self._facts.folded(cells)).items():
-            node, day = cells[cell]
-            fresh[node][day] = totals
+        for node, days in dirty.items():
+            known = standing[node.key].facts or {}
+            for day in days:
+                fresh[node][day] = add_up(known.get(day, {}).values())
         return fresh
 
-    async def _from_children(self, dirty: Dirty) -> Fresh:
+    async def _learn(self, nodes: Sequence[Node], standing: Mapping[str, _Standing]) -> None:
+        """What counts in these nodes, which a batch seldom needs: once for each after a start."""
+        cells = {
+            Cell(f"{node.month}-{day:02d}", *node.path).key: (node, f"{day:02d}") for node in nodes for day in DAYS
+        }
+        found: dict[Node, dict[str, dict[str, Totals]]] = {node: {} for node in nodes}
+        for cell, facts in (await self._facts.counted(cells)).items():
+            node, day = cells[cell]
+            found[node][day] = {
+                fact: {sys.intern(path): value for path, value in values.items()} for fact, values in facts.items()
+            }
+        for node, days in found.items():
+            now = standing[node.key]
+            now.facts, now.moved = days, now.version > 0
+
+    async def _from_children(self, dirty: Dirty, _: Mapping[str, _Standing]) -> Fresh:
         cursor = self.collection.find({"parent": {"$in": [node.key for node in dirty]}}, {"version": 1, "parent": 1})
         found = await cursor.to_list(None)
         standing = await self._standing({document["_id"]: document["version"] for document in found})
@@ -144,11 +210,13 @@ class Progress:
         updates = 0
         for node, buckets in fresh.items():
             before = standing[node.key]
+            if before.facts is not None:
+                self._remember(node.key, before)
             changed = {day: bucket for day, bucket in buckets.items() if bucket != before.days.get(day, {})}
-            if not changed:
+            if not changed and not before.moved:
                 continue
             days = {day: bucket for day, bucket in {**before.days, **changed}.items() if bucket}
-            written[node.key] = _Standing(before.version + 1, days)
+            written[node.key] = _Standing(before.version + 1, days, before.facts)
             writes.append(_insert(node, days) if before.version == 0 else _update(node, before.version, days, changed))
             updates += before.version > 0
         if not writes:
@@ -164,14 +232,23 @@ class Progress:
             if won:
                 self._remember(key, now)
             else:
-                self._remembered.pop(key, None)
+                self._forget(key)
         return won
 
     def _remember(self, key: str, standing: _Standing) -> None:
-        self._remembered.pop(key, None)
+        self._forget(key)
         self._remembered[key] = standing
+        if standing.facts is not None:
+            self._counting[key] = sum(map(len, standing.facts.values()))
+            self._facts_remembered += self._counting[key]
+        while self._facts_remembered > FACTS_REMEMBERED:
+            self._forget(next(iter(self._counting)))
         if len(self._remembered) > REMEMBERED:
-            del self._remembered[next(iter(self._remembered))]
+            self._forget(next(iter(self._remembered)))
+
+    def _forget(self, key: str) -> None:
+        self._remembered.pop(key, None)
+        self._facts_remembered -= self._counting.pop(key, 0)
 
 
 def _sums(days: Mapping[str, Totals]) -> Document:

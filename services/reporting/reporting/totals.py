@@ -8,6 +8,7 @@ measure needs nothing here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import NamedTuple
 
 Totals = dict[str, int]
@@ -90,4 +91,25 @@ def leaf(cell: str) -> tuple[Node, str]:
 
 def fold(contributions: Iterable[Contribution]) -> Totals:
     """The totals of one cell from all contributions to it: a pure function, whatever their order."""
-    return add_up({f"{c.measure}/{path}": value for path, value in c.values.items()} for c in contributions)
+    return add_up({_path(c.measure, path): value for path, value in c.values.items()} for c in contributions)
+
+
+def by_cell(contributions: Iterable[Contribution]) -> dict[str, Totals]:
+    """What one source aggregate adds to each of its cells."""
+    found: dict[str, Totals] = {}
+    for measure, cell, values in contributions:
+        here = found.setdefault(cell, {})
+        for path, value in values.items():
+            name = _path(measure, path)
+            here[name] = here.get(name, 0) + value
+    return found
+
+
+@cache  # there are some fifty, and each is written millions of times
+def _path(measure: str, within: str) -> str:
+    return f"{measure}/{within}"
+
+
+def measure_of(path: str) -> str:
+    """The measure under which a number is stored."""
+    return path.partition("/")[0]

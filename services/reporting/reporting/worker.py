@@ -11,14 +11,18 @@ from reporting.target import queries
 
 BEAT = 1.0
 """Seconds between two heartbeats of `as_of`."""
+AT_ONCE = 30_000
+"""Events of a batch while it is behind: it writes a person's month once, however many of the events are in it."""
 
 
 def worker(settings: Settings) -> Worker:
     """Learns from all topics, publishes targets, and says how fresh the numbers are."""
-    store = Store("reporting", settings)
+    # What fails is done again as a whole, by the guard or the relay; to keep a record of each write so that the driver
+    # may repeat it alone doubles the work of the database.
+    store = Store("reporting", settings, retryWrites=False)
     targets = queries.repository(store.database)
     learner = Learner(store.database)
-    consumer = Consumer("reporting", TOPICS, learner.take, settings)
+    consumer = Consumer("reporting", TOPICS, learner.take, settings, max_records=AT_ONCE)
 
     async def prepare() -> None:
         await queries.prepare(targets)
