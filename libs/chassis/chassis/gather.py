@@ -1,7 +1,8 @@
 """What many requests want at the same time is done for all of them at once.
 
-A round trip to the database costs this process 0.3 ms of its time and the server a flush of its journal,
-however much it carries. So what comes while one is under way waits for it and goes with the next.
+A round trip costs this process and the server's journal much the same however much it carries. So what comes
+while one is under way waits for it and goes with the next: at 64 clients an order takes 1.0 ms of the api's
+processor time, and with a round trip for each of its steps 1.8 to 3.5 (bench/README.md).
 """
 
 from __future__ import annotations

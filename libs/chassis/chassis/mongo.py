@@ -166,7 +166,7 @@ async def write_each(collection: Collection, writes: Sequence[Write]) -> list[Py
 
     Raises what all of them have met, such as a lost connection.
     """
-    if len(writes) == 1:  # a plain write is a tenth cheaper than a bulk of one
+    if len(writes) == 1:  # no bulk of one
         return [await _write_one(collection, writes[0])]
     verdicts: list[PyMongoError | None] = [None] * len(writes)
     try:

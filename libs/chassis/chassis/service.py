@@ -330,7 +330,8 @@ def http_app(
         docs_url=None,
         redoc_url=None,
         routes=list(_health(lambda: None, checks)),
-        # The door measures and traces already; FastAPI's own three spans a request cost 0.2 ms.
+        # The door measures and traces already. Without FastAPI's own three spans, and with none recorded where
+        # nobody listens, an order without a database takes 0.8 ms of processor time; with both it took 1.1.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.settings = settings
