@@ -116,7 +116,8 @@ def prepare(folder: Path, port: int, controller_port: int) -> list[str]:
     )
     machine = [java(), "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{libs}/*"]
     if not (folder / "data" / "meta.properties").exists():
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # Kafka's form of a UUID. Its first byte is fixed: a text that begins with a dash is taken for an option.
+        cluster = base64.urlsafe_b64encode(b"K" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
         formatting = [*machine, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
         done = subprocess.run(formatting, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - ours
         if done.returncode:
