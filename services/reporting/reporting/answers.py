@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from chassis.paging import Page, decode_cursor, encode_cursor
 from chassis.problems import Invalid, NotFound
 from reporting import access
 from reporting.formulas import FORMULAS, amounts
-from reporting.ledgers import UNIT_FIELD, Known, Ledger, Standing, Wanted
+from reporting.ledgers import Known, Ledger, Standing, Wanted
 from reporting.measures import SHAPES
 from reporting.organisation import Organisation
 from reporting.periods import Cadence, Period
@@ -81,8 +82,7 @@ class Answers:
             # Twice as many each time: a full page reads little, an empty span is through soon.
             now, periods = periods[:chunk], periods[chunk:]
             chunk *= 2
-            found = await self._rows(ledger, wanted, now)
-            rows += [row for row in found if after is None or _key(row) > after]
+            rows += await self._rows(ledger, wanted, cadence, now, after, limit + 1)
         shown = rows[:limit]
         items = await self._items(ledger, level, cadence, shown, at)
         more = encode_cursor(_key(shown[-1]), sort) if len(rows) > limit else None
@@ -139,12 +139,22 @@ class Answers:
                 raise NotFound()
         return wanted
 
-    async def _rows(self, ledger: Ledger, wanted: Wanted, periods: Sequence[Period]) -> list[Row]:
+    async def _rows(
+        self,
+        ledger: Ledger,
+        wanted: Wanted,
+        cadence: Cadence,
+        periods: Sequence[Period],
+        after: tuple[Any, ...] | None,
+        most: int,
+    ) -> list[Row]:
+        """The rows of these periods after that place, in order; of each period at most so many."""
         level = wanted.level
+        whole_months = cadence == "month"
         by_month: defaultdict[str, list[Document]] = defaultdict(list)
-        for document in await ledger.nodes(wanted, _months(periods)):
+        for document in await ledger.nodes(wanted, _months(periods), days=not whole_months):
             by_month[document["month"]].append(document)
-        units = {_unit(level, document) for documents in by_month.values() for document in documents}
+        units = {_unit(document["_id"]) for documents in by_month.values() for document in documents}
         names = await self._organisation.names(level, sorted(units))
         rows: list[Row] = []
         for period in periods:
@@ -152,10 +162,13 @@ class Answers:
             for month in _months([period]):
                 days = {day.day for day in period.days() if f"{day:%Y-%m}" == month}
                 for document in by_month.get(month, ()):
-                    if not days.isdisjoint(document["active"]):
-                        nodes[_unit(level, document)].append(document["_id"])
-            found = [Row(period, names.get(unit, unit), unit, tuple(sorted(keys))) for unit, keys in nodes.items()]
-            rows += sorted(found, key=_key)
+                    if whole_months or not days.isdisjoint(document["active"]):
+                        nodes[_unit(document["_id"])].append(document["_id"])
+            # Thousands of units make a page of fifty: only its own become rows.
+            first = period.first.isoformat()
+            places = sorted((first, names.get(unit, unit), unit) for unit in nodes)
+            rest = places if after is None else places[bisect_right(places, after) :]
+            rows += [Row(period, name, unit, tuple(sorted(nodes[unit]))) for _, name, unit in rest[:most]]
         return rows
 
     async def _items(
@@ -266,8 +279,10 @@ def _months(periods: Sequence[Period]) -> list[str]:
     return sorted({f"{day:%Y-%m}" for period in periods for day in (period.first, period.last)})
 
 
-def _unit(level: str, document: Document) -> str:
-    return COMPANY if level == COMPANY else document[UNIT_FIELD[level]]
+def _unit(key: str) -> str:
+    """The unit of a node, by its key."""
+    _, _, path = key.partition("/")
+    return path.rpartition("/")[2] or COMPANY
 
 
 def _key(row: Row) -> tuple[str, str, str]:

@@ -43,8 +43,8 @@ class Wanted:
 
 
 class Ledger(Protocol):
-    async def nodes(self, wanted: Wanted, months: Sequence[str]) -> list[Document]:
-        """The units that have something in these months: which, and on which days."""
+    async def nodes(self, wanted: Wanted, months: Sequence[str], days: bool = True) -> list[Document]:
+        """The units that have something in these months: `_id` and `month`; with `days`, on which, in `active`."""
         ...
 
     async def totals(self, keys: Iterable[str], days: Iterable[str] | None) -> dict[str, Document]:
@@ -65,10 +65,11 @@ class Standing:
         self._totals = database["totals"]
         self._facts = database["facts"]
 
-    async def nodes(self, wanted: Wanted, months: Sequence[str]) -> list[Document]:
-        shown = {"month": 1, "active": 1, "region": 1, "office": 1, "owner": 1}
-        cursor = self._totals.find({"$and": [wanted.filter, {"month": {"$in": list(months)}}]}, shown)
-        return await cursor.to_list(None)
+    async def nodes(self, wanted: Wanted, months: Sequence[str], days: bool = True) -> list[Document]:
+        # Both stand in the index `units`: thousands of documents need not be touched. It has no `active`.
+        shown = {"month": 1, "active": 1} if days else {"month": 1}
+        asked = {"$and": [wanted.filter, {"month": {"$in": list(months)}, "busy": {"$gt": 0}}]}
+        return await self._totals.find(asked, shown).to_list(None)
 
     async def totals(self, keys: Iterable[str], days: Iterable[str] | None) -> dict[str, Document]:
         shown: Document = {"total": 1, **{f"days.{day}": 1 for day in days or ()}}
@@ -101,7 +102,7 @@ class Known:
         self._months: dict[str, list[Document]] = {}
         self._documents: dict[str, Document] = {}
 
-    async def nodes(self, wanted: Wanted, months: Sequence[str]) -> list[Document]:
+    async def nodes(self, wanted: Wanted, months: Sequence[str], days: bool = True) -> list[Document]:
         for month in months:
             await self._learn(month)
         return [

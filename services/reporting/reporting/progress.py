@@ -3,7 +3,7 @@
 `totals` holds one document per unit and month with a bucket for each day:
 
     {_id: "2017-03/<region>/<office>/<person>", level, month, region, office, owner, parent, version,
-     days: {"14": {"orders_confirmed/count": 3, …}}, active: [14], total: {…}}
+     days: {"14": {"orders_confirmed/count": 3, …}}, active: [14], busy: 1, total: {…}}
 
 A day of a person is `fold(facts of that cell)`, a day of any other unit the sum of its children's, and the
 month the sum of its days. Weeks are added up from days when they are asked for. Nothing is ever counted up
@@ -80,7 +80,10 @@ class Progress:
 
     async def prepare(self) -> None:
         await self.collection.create_index([("parent", ASCENDING)])
-        await self.collection.create_index([("level", ASCENDING), ("month", ASCENDING), ("owner", ASCENDING)])
+        await self.collection.create_index([("owner", ASCENDING), ("month", ASCENDING)])
+        # All that a list of units asks for, whoever asks.
+        units = ("level", "month", "office", "region", "owner", "busy", "_id")
+        await self.collection.create_index([(name, ASCENDING) for name in units], name="units")
 
     def gather(self) -> None:
         """From now on writes are acknowledged by the primary alone (reporting/reign.py)."""
@@ -252,7 +255,7 @@ class Progress:
 
 
 def _sums(days: Mapping[str, Totals]) -> Document:
-    return {"total": add_up(days.values()), "active": sorted(int(day) for day in days)}
+    return {"total": add_up(days.values()), "active": sorted(int(day) for day in days), "busy": len(days)}
 
 
 def _insert(node: Node, days: Mapping[str, Totals]) -> InsertOne:
