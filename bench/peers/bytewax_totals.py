@@ -1,4 +1,4 @@
-"""Bytewax: versioned de-duplication by aggregate, then day, week and month totals by person, both as stateful maps.
+"""Bytewax: versioned de-duplication by aggregate, then day, week and month totals by unit, both as stateful maps.
 
 One worker, recovery into SQLite with the default epoch of ten seconds, as its documentation sets up a flow that may
 be resumed. What comes out is kept in memory: nobody could query it, nor what it was at some instant, nor the records
@@ -21,7 +21,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.recovery import RecoveryConfig, init_db_dir
 
-from bench.peers.common import Delta, add, answer, contributions, decode, difference, periods
+from bench.peers.common import Delta, add, answer, contributions, decode, difference, periods, units
 
 began = cpu = 0.0
 totals: dict[str, Delta] = {}
@@ -47,9 +47,10 @@ def newest(state: Any, event: tuple[int, dict[str, Delta]]) -> tuple[Any, Iterab
 def spread(changes: list[tuple[str, dict[str, Delta]]]) -> Iterable[tuple[str, Delta]]:
     for _, changed in changes:
         for place, delta in changed.items():
-            person, _, day = place.partition("/")
+            where, _, day = place.rpartition("/")
             for period in periods(day):
-                yield f"{person}/{period}", delta
+                for unit in units(where):
+                    yield f"{unit}/{period}", delta
 
 
 def summed(state: Delta | None, delta: Delta) -> tuple[Delta, Delta]:

@@ -17,6 +17,8 @@ from reporting.measures import BY_TOPIC
 
 Delta = dict[str, int]
 
+ABOVE = os.environ["BENCH_UNITS"] == "all"
+
 
 class Envelope(msgspec.Struct):
     subject: str
@@ -34,15 +36,23 @@ def periods(day: str) -> tuple[str, str, str]:
 
 
 def contributions(topic: str, payload: Any) -> dict[str, Delta]:
-    """By person and day ("person/2025-03-14"), what the state adds."""
+    """By person and day ("region/office/person/2025-03-14"), what the state adds."""
     found: dict[str, Delta] = {}
     for measure, cell, values in BY_TOPIC[topic].read(payload).contributions:
-        day, _, _, person = cell.split("/")
-        here = found.setdefault(f"{person}/{day}", {})
+        day, _, where = cell.partition("/")
+        here = found.setdefault(f"{where}/{day}", {})
         for path, value in values.items():
             name = f"{measure}/{path}"
             here[name] = here.get(name, 0) + value
     return found
+
+
+@cache
+def units(where: str) -> tuple[str, ...]:
+    """The units whose totals are kept for what counts there: the person, and where the units above are asked for, too,
+    the office, the region and the company."""
+    region, office, person = where.split("/")
+    return (person, office, region, "company") if ABOVE else (person,)
 
 
 def difference(before: dict[str, Delta], now: dict[str, Delta]) -> dict[str, Delta]:
@@ -65,7 +75,7 @@ def add(total: Delta | None, delta: Delta) -> Delta:
 
 
 def answer(seconds: float, cpu: float, totals: dict[str, Delta]) -> None:
-    """Totals by "person/period"; those that are nought say nothing."""
+    """Totals by "unit/period"; those that are nought say nothing."""
     with open(os.environ["BENCH_TOTALS"], "w") as file:
         json.dump(totals, file)
     print(json.dumps({"seconds": seconds, "cpu": cpu}), flush=True)

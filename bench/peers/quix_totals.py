@@ -1,7 +1,7 @@
-"""Quix Streams: versioned de-duplication by aggregate, then day, week and month totals by person, both in keyed state.
+"""Quix Streams: versioned de-duplication by aggregate, then day, week and month totals by unit, both in keyed state.
 
 State in RocksDB with changelog topics, at-least-once, commits each five seconds: its defaults. The changes are keyed
-by person through a repartition topic (`group_by`), as its documentation says. Totals can be read from its state only
+by unit through a repartition topic (`group_by`), as its documentation says. Totals can be read from its state only
 by the flow itself.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from quixstreams import Application, State
 
-from bench.peers.common import Delta, add, answer, contributions, decode, difference, periods
+from bench.peers.common import Delta, add, answer, contributions, decode, difference, periods, units
 
 began = cpu = ended = 0.0
 totals: dict[str, Delta] = {}
@@ -49,10 +49,11 @@ def main(topics: list[str], count: int) -> None:
     def spread(changed: dict[str, Delta]) -> list[dict[str, Any]]:
         found: dict[str, dict[str, Delta]] = {}
         for place, delta in changed.items():
-            person, _, day = place.partition("/")
-            found.setdefault(person, {})[day] = delta
+            where, _, day = place.rpartition("/")
+            for unit in units(where):
+                found.setdefault(unit, {})[day] = delta
         counted["out"] += len(found)
-        return [{"person": person, "days": days} for person, days in found.items()]
+        return [{"unit": unit, "days": days} for unit, days in found.items()]
 
     def summed(value: dict[str, Any], state: State) -> None:
         nonlocal seen
@@ -60,7 +61,7 @@ def main(topics: list[str], count: int) -> None:
             for period in periods(day):
                 total = add(state.get(period), delta)
                 state.set(period, total)
-                totals[f"{value['person']}/{period}"] = total
+                totals[f"{value['unit']}/{period}"] = total
         seen += 1
 
     frames: list[Any] = []
@@ -71,7 +72,7 @@ def main(topics: list[str], count: int) -> None:
     together = frames[0]
     for frame in frames[1:]:
         together = together.concat(frame)
-    together.group_by("person", name="by-person").update(summed, stateful=True)
+    together.group_by("unit", name="by-unit").update(summed, stateful=True)
 
     def watch() -> None:
         global ended
