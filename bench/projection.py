@@ -217,8 +217,8 @@ async def measure(stage: Stage, report: Report) -> None:
     )
     report.note(
         f"{ordered.bytes:,.0f} bytes an event. Every day, week and month of every person, office, region and the "
-        "company was held to a plain sum. Ours can be queried, down to its records and as of any instant; the peers' are in "
-        "their memory. The goals are by equal work; the peers without the units above are shown beside it."
+        "company was held to a plain sum. Ours can be queried, down to its records and as of any instant; the peers' "
+        "are in their memory. The goals are by equal work; the peers without the units above are shown beside it."
     )
     report.at_least("in order, to Bytewax", 1.0, report.ratio(case, ours, bytewax))
     report.at_least("in order, to Quix Streams", 3.0, report.ratio(case, ours, quix))
