@@ -114,7 +114,8 @@ class Answers:
         for day in (d.isoformat() for d in period.days()):
             if after is not None and day < after[0]:
                 continue
-            here = [Node.of(n["_id"]) for n in nodes if n["month"] == day[:7] and int(day[8:]) in n["active"]]
+            active = [Node.of(n["_id"]) for n in nodes if int(day[8:]) in n["active"]]
+            here = [node for node in active if node.month == day[:7]]
             if not here:
                 continue
             beyond = after[1] if after is not None and day == after[0] else ""
@@ -153,7 +154,7 @@ class Answers:
         whole_months = cadence == "month"
         by_month: defaultdict[str, list[Document]] = defaultdict(list)
         for document in await ledger.nodes(wanted, _months(periods), days=not whole_months):
-            by_month[document["month"]].append(document)
+            by_month[document["_id"].partition("/")[0]].append(document)
         units = {_unit(document["_id"]) for documents in by_month.values() for document in documents}
         names = await self._organisation.names(level, sorted(units))
         rows: list[Row] = []

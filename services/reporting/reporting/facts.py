@@ -18,6 +18,7 @@ import asyncio
 from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Collection as Several
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -30,6 +31,9 @@ from reporting.totals import Totals, by_cell, measure_of
 DUPLICATE_KEY = 11000
 REMEMBERED = 100_000
 """Facts of which a worker keeps what it has written, some 400 bytes each."""
+
+SLICE = 5_000
+"""Events that are read before their history is on its way to the database."""
 
 Counted = Mapping[str, Totals]
 """What one fact adds, by cell."""
@@ -120,23 +124,30 @@ class Facts:
         """
         history: dict[str, _Read] = {}
         newest: dict[str, _Read] = {}
-        for event in events:
-            read = _Read(event)
-            known = self._known.get(read.id)
-            if known is None or not known.kept & _bit(event.version):
-                history[f"{read.id}@{event.version}"] = read
-            # What is older than a version that stands changes nothing, and need not be refused by the database.
-            other = newest.get(read.id)
-            if event.version >= max(known.version if known else 0, other.event.version if other else 0):
-                newest[read.id] = read
-        writing = asyncio.create_task(_write(self.versions, [_version(key, read) for key, read in history.items()]))
+        writing: list[asyncio.Task[Any]] = []
         try:
+            for start in range(0, len(events), SLICE):
+                kept = len(history)
+                for event in events[start : start + SLICE]:
+                    self._sort(_Read(event), history, newest)
+                rows = [_version(key, read) for key, read in islice(history.items(), kept, None)]
+                writing.append(asyncio.create_task(_write(self.versions, rows)))
+                await asyncio.sleep(0)  # it begins, while the next slice is read
             if newest:
                 await then(await self._replace(newest))
         finally:
-            await writing
+            await asyncio.gather(*writing)
         for read in history.values():
             self._remember(read.id, kept=_bit(read.event.version))
+
+    def _sort(self, read: _Read, history: dict[str, _Read], newest: dict[str, _Read]) -> None:
+        version = read.event.version
+        known, other = self._known.get(read.id), newest.get(read.id)
+        if known is None or not known.kept & _bit(version):
+            history.setdefault(f"{read.id}@{version}", read)
+        # What is older than a version that stands changes nothing, and need not be refused by the database.
+        if version >= max(known.version if known else 0, other.event.version if other else 0):
+            newest[read.id] = read
 
     async def _replace(self, newest: Mapping[str, _Read]) -> Changed:
         changed: Changed = defaultdict(dict)
@@ -268,8 +279,13 @@ def _moved(read: _Read) -> UpdateOne:
 
 async def _write(collection: Any, writes: Sequence[InsertOne | ReplaceOne | UpdateOne]) -> set[int]:
     """Answers the places of those that are refused, because something stands there already."""
-    if not writes:
-        return set()
+    # The server works on each message by one thread: two messages keep two of its cores busy.
+    half = (len(writes) + 1) // 2 if len(writes) > SLICE // 2 else len(writes)
+    parts = [(start, writes[start : start + half]) for start in range(0, len(writes), half or 1)]
+    return set().union(*await asyncio.gather(*(_write_part(collection, start, part) for start, part in parts)))
+
+
+async def _write_part(collection: Any, start: int, writes: Sequence[InsertOne | ReplaceOne | UpdateOne]) -> set[int]:
     try:
         await collection.bulk_write(writes, ordered=False)
     except BulkWriteError as error:
@@ -277,5 +293,5 @@ async def _write(collection: Any, writes: Sequence[InsertOne | ReplaceOne | Upda
         failed = details["writeErrors"]
         if details["writeConcernErrors"] or any(each["code"] != DUPLICATE_KEY for each in failed):
             raise
-        return {each["index"] for each in failed}
+        return {start + each["index"] for each in failed}
     return set()

@@ -44,7 +44,7 @@ class Wanted:
 
 class Ledger(Protocol):
     async def nodes(self, wanted: Wanted, months: Sequence[str], days: bool = True) -> list[Document]:
-        """The units that have something in these months: `_id` and `month`; with `days`, on which, in `active`."""
+        """The units that have something in these months, as `_id`; with `days`, on which, in `active`."""
         ...
 
     async def totals(self, keys: Iterable[str], days: Iterable[str] | None) -> dict[str, Document]:
@@ -66,8 +66,8 @@ class Standing:
         self._facts = database["facts"]
 
     async def nodes(self, wanted: Wanted, months: Sequence[str], days: bool = True) -> list[Document]:
-        # Both stand in the index `units`: thousands of documents need not be touched. It has no `active`.
-        shown = {"month": 1, "active": 1} if days else {"month": 1}
+        # The index `units` has it all but `active`: thousands of documents need not be touched.
+        shown = {"active": 1} if days else {"_id": 1}
         asked = {"$and": [wanted.filter, {"month": {"$in": list(months)}, "busy": {"$gt": 0}}]}
         return await self._totals.find(asked, shown).to_list(None)
 
