@@ -22,7 +22,7 @@ from reporting.measures import SOURCES
 
 WAIT = 1.0
 """Seconds that `after=` waits."""
-LOOK = 0.01
+LOOK = 0.005
 """Seconds between looks; the usual way from a command to the totals takes some 10 ms."""
 
 

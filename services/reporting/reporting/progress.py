@@ -47,6 +47,8 @@ DAYS = range(1, 32)
 
 Dirty = Mapping[Node, set[str]]
 """The days to add up again, by unit and month."""
+News = Mapping[Node, Mapping[str, Mapping[str, Totals]]]
+"""By unit, day and fact, what counts there now."""
 Fresh = dict[Node, dict[str, Totals]]
 
 
@@ -65,6 +67,27 @@ class _Standing:
     moved: bool = False
     """Something else counts in it than at this version, though perhaps to the same sums: its version must go on, or
     another worker would rely on what it remembers."""
+    children: frozenset[str] | None = None
+    """Of a unit above a person: the documents that it is the sum of at this version; None while they are not known."""
+
+
+class _Changes:
+    """Writes of one bulk, and how the documents stand after it."""
+
+    def __init__(self) -> None:
+        self.writes: list[InsertOne | UpdateOne] = []
+        self.written: dict[str, _Standing] = {}
+        self.updates = 0
+
+    def note(self, node: Node, before: _Standing, buckets: Mapping[str, Totals]) -> None:
+        changed = {day: bucket for day, bucket in buckets.items() if bucket != before.days.get(day, {})}
+        if not changed and not before.moved:
+            return
+        days = {day: bucket for day, bucket in {**before.days, **changed}.items() if bucket}
+        self.written[node.key] = _Standing(before.version + 1, days, before.facts, children=before.children)
+        update = before.version > 0
+        self.writes.append(_update(node, before.version, days, changed) if update else _insert(node, days))
+        self.updates += update
 
 
 class Progress:
@@ -109,43 +132,65 @@ class Progress:
             return await self._from_facts(dirty, standing, news)
 
         dirty: Dirty = {node: set(days) for node, days in news.items()}
+        if not dirty or await self._at_once(dirty, news):
+            return
         await self._settle(dirty, from_facts)
         for _ in LEVELS[1:]:
-            above: defaultdict[Node, set[str]] = defaultdict(set)
-            for node, days in dirty.items():
-                if node.parent is not None:
-                    above[node.parent] |= days
-            await self._settle(above, self._from_children)
-            dirty = above
+            dirty = _above(dirty)
+            await self._settle(dirty, self._from_children)
+
+    async def _at_once(self, dirty: Dirty, news: News) -> bool:
+        """All levels in one write where all of it is remembered, which is the rule: one turn instead of eleven.
+
+        The versions decide as ever. Who has written a document below, and not yet those above it, will find ours there
+        and add up again; who has written those above, too, has moved them on, and this is refused. False where
+        something is not remembered or has moved on: then level by level, from what stands.
+        """
+        changes = _Changes()
+        before: dict[str, _Standing] = {}
+        levels = [dirty]
+        while levels[-1] and (above := _above(levels[-1])):
+            levels.append(above)
+        for level in levels:
+            for node in level:
+                known = self._remembered.get(node.key)
+                if known is None or (known.facts is None and known.children is None):
+                    return False
+                if not all(child in self._remembered for child in known.children or ()):
+                    return False
+                before[node.key] = known
+        if any(node.parent and node.key not in (before[node.parent.key].children or ()) for node in dirty):
+            return False
+        _apply(news, before)
+        for level in levels:
+            for node, days in level.items():
+                known = before[node.key]
+                if known.children is None:
+                    fresh = {day: add_up((known.facts or {}).get(day, {}).values()) for day in days}
+                else:
+                    below = [changes.written.get(child) or self._remembered[child] for child in known.children]
+                    fresh = {day: add_up(c.days[day] for c in below if day in c.days) for day in days}
+                changes.note(node, known, fresh)
+        return await self._write(changes)
 
     async def _settle(self, dirty: Dirty, sums: Callable[[Dirty, Mapping[str, _Standing]], Awaitable[Fresh]]) -> None:
         if not dirty:
             return
         for attempt in range(ATTEMPTS):
             standing = await self._standing({node.key: None for node in dirty})
-            if await self._write(standing, await sums(dirty, standing)):
+            changes = _Changes()
+            for node, buckets in (await sums(dirty, standing)).items():
+                self._remember(node.key, standing[node.key])
+                changes.note(node, standing[node.key], buckets)
+            if await self._write(changes):
                 return
             log.debug("totals changed meanwhile", attempt=attempt)
             await asyncio.sleep(random.uniform(0, PAUSE))  # noqa: S311 (keeps two workers from racing in step)
         raise Contended(f"the totals of {next(iter(dirty)).key} kept changing")
 
-    async def _from_facts(
-        self, dirty: Dirty, standing: Mapping[str, _Standing], news: Mapping[Node, Mapping[str, dict[str, Totals]]]
-    ) -> Fresh:
-        unknown: list[Node] = []
-        for node in dirty:
-            now = standing[node.key]
-            if now.facts is None:
-                unknown.append(node)
-                continue
-            for day, facts in news[node].items():
-                here = now.facts.setdefault(day, {})
-                for fact, values in facts.items():
-                    now.moved |= here.get(fact, {}) != values
-                    if values:
-                        here[fact] = values
-                    else:
-                        here.pop(fact, None)
+    async def _from_facts(self, dirty: Dirty, standing: Mapping[str, _Standing], news: News) -> Fresh:
+        unknown = [node for node in dirty if standing[node.key].facts is None]
+        _apply(news, standing)
         if unknown:
             await self._learn(unknown, standing)
         fresh: Fresh = defaultdict(dict)
@@ -170,13 +215,17 @@ class Progress:
             now = standing[node.key]
             now.facts, now.moved = days, now.version > 0
 
-    async def _from_children(self, dirty: Dirty, _: Mapping[str, _Standing]) -> Fresh:
+    async def _from_children(self, dirty: Dirty, above: Mapping[str, _Standing]) -> Fresh:
         cursor = self.collection.find({"parent": {"$in": [node.key for node in dirty]}}, {"version": 1, "parent": 1})
         found = await cursor.to_list(None)
         standing = await self._standing({document["_id"]: document["version"] for document in found})
         children: defaultdict[str, list[_Standing]] = defaultdict(list)
+        keys: defaultdict[str, set[str]] = defaultdict(set)
         for document in found:
             children[document["parent"]].append(standing[document["_id"]])
+            keys[document["parent"]].add(document["_id"])
+        for node in dirty:
+            above[node.key].children = frozenset(keys[node.key])
         return {
             node: {day: add_up(c.days[day] for c in children[node.key] if day in c.days) for day in days}
             for node, days in dirty.items()
@@ -206,32 +255,18 @@ class Progress:
                 self._remember(document["_id"], found[document["_id"]])
         return found
 
-    async def _write(self, standing: Mapping[str, _Standing], fresh: Fresh) -> bool:
+    async def _write(self, changes: _Changes) -> bool:
         """Whether all that changed was written; otherwise some of it may have been."""
-        writes: list[InsertOne | UpdateOne] = []
-        written: dict[str, _Standing] = {}
-        updates = 0
-        for node, buckets in fresh.items():
-            before = standing[node.key]
-            if before.facts is not None:
-                self._remember(node.key, before)
-            changed = {day: bucket for day, bucket in buckets.items() if bucket != before.days.get(day, {})}
-            if not changed and not before.moved:
-                continue
-            days = {day: bucket for day, bucket in {**before.days, **changed}.items() if bucket}
-            written[node.key] = _Standing(before.version + 1, days, before.facts)
-            writes.append(_insert(node, days) if before.version == 0 else _update(node, before.version, days, changed))
-            updates += before.version > 0
-        if not writes:
+        if not changes.writes:
             return True
         try:
-            result = await self.collection.bulk_write(writes, ordered=False)
-            won = result.matched_count == updates
+            result = await self.collection.bulk_write(changes.writes, ordered=False)
+            won = result.matched_count == changes.updates
         except BulkWriteError as error:
             if any(failed["code"] != DUPLICATE_KEY for failed in error.details["writeErrors"]):
                 raise
             won = False
-        for key, now in written.items():
+        for key, now in changes.written.items():
             if won:
                 self._remember(key, now)
             else:
@@ -252,6 +287,31 @@ class Progress:
     def _forget(self, key: str) -> None:
         self._remembered.pop(key, None)
         self._facts_remembered -= self._counting.pop(key, 0)
+
+
+def _above(dirty: Dirty) -> Dirty:
+    """The same days of the units above."""
+    above: defaultdict[Node, set[str]] = defaultdict(set)
+    for node, days in dirty.items():
+        if node.parent is not None:
+            above[node.parent] |= days
+    return above
+
+
+def _apply(news: News, standing: Mapping[str, _Standing]) -> None:
+    """Put what has changed in its place, wherever it is known what counts."""
+    for node, by_day in news.items():
+        now = standing[node.key]
+        if now.facts is None:
+            continue
+        for day, facts in by_day.items():
+            here = now.facts.setdefault(day, {})
+            for fact, values in facts.items():
+                now.moved |= here.get(fact, {}) != values
+                if values:
+                    here[fact] = values
+                else:
+                    here.pop(fact, None)
 
 
 def _sums(days: Mapping[str, Totals]) -> Document:
