@@ -124,6 +124,14 @@ class World:
         assert found
         return found
 
+    def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """The salesperson's request, at the rate that the gateway grants one caller."""
+        while True:
+            answered = self.client.request(method, path, **more)
+            if answered.status_code != 429:
+                return answered
+            time.sleep(float(answered.headers["Retry-After"]))
+
     def secrets(self) -> dict[str, str]:
         """Texts that no answer to the salesperson may hold, and what they give away."""
         told = {customer["id"]: "a customer" for customer in self.customers}
@@ -223,17 +231,19 @@ def test_no_reading_route_tells_a_salesperson_about_another_office(world: World,
     for method, path, operation in operations(document):
         if method != "get":
             continue
-        filters = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "query"]
+        parameters = [p for p in operation.get("parameters", ()) if p["in"] == "query"]
+        filters = [p["name"] for p in parameters]
+        needed = {p["name"] for p in parameters if p.get("required")}
         for filled in _filled(path, world):
             for query in _queries(filters, world):
-                answered = world.client.get(filled, params=query)
+                answered = world.ask("GET", filled, params=query)
                 asked += 1
                 assert answered.status_code < 500, (filled, query, answered.text)
                 _tells_nothing(answered, world, said=(filled, query))
                 own = _names(path) - OPEN_TO_ALL - {"cadence", "period", "product_id", "service"}
                 if own:
                     assert answered.status_code in (403, 404, 422), (filled, query, answered.status_code)
-                if own and "/accounts" not in path and not query:
+                if own and "/accounts" not in path and set(query) == needed:
                     assert answered.status_code == 404, (filled, answered.text)
     assert asked > 100
 
@@ -241,7 +251,7 @@ def test_no_reading_route_tells_a_salesperson_about_another_office(world: World,
 def test_no_writing_route_lets_a_salesperson_touch_another_office(
     world: World, document: dict[str, Any], suite: Suite
 ) -> None:
-    asked = 0
+    asked = named = looked_up = 0
     for method, path, operation in operations(document):
         if method == "get" or "/accounts" in path:
             continue
@@ -249,7 +259,7 @@ def test_no_writing_route_lets_a_salesperson_touch_another_office(
         for filled in _filled(path, world):
             body = _body(operation, document, world)
             headers = {"If-Match": '"1"', "Idempotency-Key": str(uuid.uuid4())}
-            answered = world.client.request(method, filled, json=body, headers=headers)
+            answered = world.ask(method, filled, json=body, headers=headers)
             asked += 1
             said = (method, filled, body, answered.status_code, answered.text)
             if answered.is_success and not names:  # a record of their own
@@ -257,9 +267,14 @@ def test_no_writing_route_lets_a_salesperson_touch_another_office(
             else:
                 assert answered.status_code in (403, 404, 409, 422), said
             if names - OPEN_TO_ALL - {"cadence", "period", "product_id", "service"}:
-                assert answered.status_code in (403, 404), said
+                named += 1
+                unread = answered.status_code == 422 and answered.json()["code"] == "invalid_input"
+                assert unread or answered.status_code in (403, 404), said
+                looked_up += not unread
             _tells_nothing(answered, world, said=(method, filled, body), sent=json.dumps(body))
     assert asked > 20
+    # A body that its schema refuses says nothing of the record; nearly all get further than that.
+    assert looked_up > 0.9 * named, (looked_up, named)
     with suite.as_administrator() as admin:
         field_work = [(path, [record]) for path, record in world.field_work.items()]
         for path, before in (("customers", world.customers), ("orders", world.orders), *field_work):
@@ -357,6 +372,8 @@ def _value(name: str, schema: dict[str, Any], document: dict[str, Any], world: W
         "role": "salesperson",
         "currency": "CNY",
         "month": "2025-04",
+        "starts": "09:00",
+        "ends": "10:00",
         "code": "XYZ",
         "timezone": "Asia/Shanghai",
     }
