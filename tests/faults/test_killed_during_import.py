@@ -19,7 +19,7 @@ VICTIMS = ("orders-worker", "reporting-worker", "reporting-api", "customers-work
 
 
 def test_an_import_survives_the_death_of_every_process_that_it_goes_through(folder: Path) -> None:
-    company = write(folder / "company", orders=400, seed=11)
+    company = write(folder / "company", orders=200, seed=11)
     suite = Suite(folder / "suite")
     with suite.running():
         importing = suite.begin("import", company.mapping, company.folder)
