@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
 from chassis import clock, ids
 from chassis.aggregate import Command
@@ -24,6 +33,16 @@ LongText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1,
 """A reason or a note."""
 
 
+def _uuid(text: str) -> str:
+    if not ids.is_id(text):
+        raise ValueError("An id is a UUID in lower case, such as 0192f3a0-5b7c-7def-8123-456789abcdef.")
+    return text
+
+
+NewId = Annotated[str, AfterValidator(_uuid)]
+"""An id that the caller chooses for something new."""
+
+
 class Entry(BaseModel):
     """Base of every command's body. Unknown fields are refused: a misspelt one must not be lost silently."""
 
@@ -36,17 +55,16 @@ class Entry(BaseModel):
     )
 
 
+class Reasoned(Entry):
+    """A step that must say why."""
+
+    reason: LongText
+
+
 class NewEntry(Entry):
     """Base of every body that makes a record."""
 
-    id: str | None = Field(None, description="Any UUID; sending the same one again is a repetition.")
-
-    @field_validator("id")
-    @classmethod
-    def _uuid(cls, value: str | None) -> str | None:
-        if value is not None and not ids.is_id(value):
-            raise ValueError("An id is a UUID in lower case, such as 0192f3a0-5b7c-7def-8123-456789abcdef.")
-        return value
+    id: NewId | None = Field(None, description="Any UUID; sending the same one again is a repetition.")
 
 
 class Change(Entry):

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from chassis.aggregate import Stored
-from chassis.entries import Change, Entry, Id, LongText, NewEntry, Text, record_id
+from chassis.entries import Change, Entry, Id, LongText, NewEntry, Reasoned, Text, record_id
 from chassis.identity import Caller, CallerDep
 from chassis.paging import Paging, sorted_by
 from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page, shown
@@ -79,10 +79,6 @@ class OrderCorrection(Change):
 
 class Verification(Entry):
     note: LongText | None = None
-
-
-class Reasoned(Entry):
-    reason: LongText
 
 
 class Confirmation(Entry):

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from chassis.entries import Entry, Id, LongText, NewEntry, Text, record_id
+from chassis.entries import Entry, Id, LongText, NewEntry, Reasoned, Text, record_id
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
 from chassis.service import CommandDep, answer, answer_page
@@ -32,10 +32,6 @@ class NewAbsence(NewEntry):
 
 class Approval(Entry):
     reason: LongText = "approved"
-
-
-class Reasoned(Entry):
-    reason: LongText
 
 
 @router.post("/absences", status_code=201, summary="Apply for leave or a trip")

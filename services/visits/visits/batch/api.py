@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal, Self
 import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from chassis import ids
 from chassis.aggregate import Command, Stored
-from chassis.entries import Entry, record_id
+from chassis.entries import Entry, NewId, record_id
 from chassis.identity import CallerDep
 from chassis.problems import language
 from chassis.service import CommandDep
@@ -99,18 +99,11 @@ class OneCommand(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    id: str = Field(description="A UUID of the client's: the command is done once under it.")
+    id: NewId = Field(description="A UUID of the client's: the command is done once under it.")
     command: Name
     visit: str | None = Field(None, max_length=200, description="The visit; of an unplanned one, the id it is to have.")
     occurred_at: AwareDatetime
     body: dict[str, Any] = {}
-
-    @field_validator("id")
-    @classmethod
-    def _uuid(cls, value: str) -> str:
-        if not ids.is_id(value):
-            raise ValueError("An id is a UUID in lower case, such as 0192f3a0-5b7c-7def-8123-456789abcdef.")
-        return value
 
     @model_validator(mode="after")
     def _named(self) -> Self:

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from chassis import ids, money
 from chassis.aggregate import Command
-from chassis.entries import Change, Entry, Id, LongText, NewEntry, Text, record_id
+from chassis.entries import Change, Entry, Id, LongText, NewEntry, NewId, Reasoned, Text, record_id
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
 from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page
@@ -63,18 +63,11 @@ class Comment(_Line):
 
 
 class Complained(_Line):
-    id: str | None = Field(None, description="Of a line that is there already, or any UUID.")
+    id: NewId | None = Field(None, description="Of a line that is there already, or any UUID.")
     customer: Id
     visit: Id | None = None
     severity: Severity
     text: LongText
-
-    @field_validator("id")
-    @classmethod
-    def _uuid(cls, value: str | None) -> str | None:
-        if value is not None and not ids.is_id(value):
-            raise ValueError("An id is a UUID in lower case, such as 0192f3a0-5b7c-7def-8123-456789abcdef.")
-        return value
 
 
 class Market(_Line):
@@ -110,10 +103,6 @@ class ReportChange(Change):
     @classmethod
     def needed(cls) -> frozenset[str]:
         return frozenset({"talks", "complaints", "collections", "market", "opinions", "news", "none"})
-
-
-class Reasoned(Entry):
-    reason: LongText
 
 
 class Assignment(_Line):

@@ -9,10 +9,9 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from chassis import ids
-from chassis.entries import Change, Entry, Id, LongText, NewEntry, Text, record_id
+from chassis.entries import Change, Entry, Id, LongText, NewEntry, NewId, Reasoned, Text, record_id
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
 from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page
@@ -33,7 +32,7 @@ class PlannedStop(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    id: str | None = Field(None, description="Any UUID; the visit that comes of the stop has the same id.")
+    id: NewId | None = Field(None, description="Any UUID; the visit that comes of the stop has the same id.")
     customer: Id | None = None
     area: Text | None = Field(None, description="Needed where no customer is named.")
     starts: TimeOfDay
@@ -41,13 +40,6 @@ class PlannedStop(BaseModel):
     purposes: Annotated[list[Purpose], Field(min_length=1, max_length=len(Purpose))]
     step: SalesStep | None = None
     note: LongText | None = None
-
-    @field_validator("id")
-    @classmethod
-    def _uuid(cls, value: str | None) -> str | None:
-        if value is not None and not ids.is_id(value):
-            raise ValueError("An id is a UUID in lower case, such as 0192f3a0-5b7c-7def-8123-456789abcdef.")
-        return value
 
 
 Stops = Annotated[list[PlannedStop], Field(max_length=MOST_STOPS)]
@@ -75,10 +67,6 @@ class PlanCopy(NewEntry):
 
 class Instructed(Entry):
     instructions: LongText | None = None
-
-
-class Reasoned(Entry):
-    reason: LongText
 
 
 @router.post("/visit-plans", status_code=201, summary="Plan the visits of a day")
