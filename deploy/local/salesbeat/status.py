@@ -10,6 +10,7 @@ import psutil
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from salesbeat import state
 from salesbeat.settings import LocalSettings
@@ -54,7 +55,8 @@ def table(now: SuiteState) -> Table:
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("process", "pid", "port", "state", "uptime", "restarts", "memory"):
         made.add_column(column, justify="left" if column in ("process", "state") else "right", no_wrap=True)
-    made.add_column("reason", no_wrap=True, overflow="ellipsis", ratio=1)
+    # The text is kept in one line, not its column: else a long reason would be made room for at the cost of the others.
+    made.add_column("reason", ratio=1)
     for process in now.processes:
         row = _row(process)
         colour = COLOURS.get(process.condition, "dim")
@@ -66,7 +68,7 @@ def table(now: SuiteState) -> Table:
             _span(row["uptime"]),
             str(process.restarts or ""),
             f"{row['memory'] / 2**20:.0f} MB" if row["memory"] else "",
-            escape(_reason(process)),
+            Text(_reason(process), no_wrap=True, overflow="ellipsis"),
         )
     return made
 

@@ -31,8 +31,9 @@ from salesbeat.state import Condition, ProcessState, SuiteState
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
-STEADY = 60.0
-"""Seconds after which a process counts as well again: its next crash is followed by a short pause."""
+STEADY = 5.0
+"""Seconds of being ready that tell a process that something ended from one that cannot run: after the first, the
+pause is short again, for people wait for it; only the second is asked less and less often."""
 ASK_STARTING = 0.2
 ASK_READY = 2.0
 """Seconds between two questions how a process is."""
@@ -120,6 +121,7 @@ class _Kept:
         self._log_start = 0
         self._running: asyncio.subprocess.Process | None = None
         self._fills: set[asyncio.Task[None]] = set()
+        self._ready_since: float | None = None
 
     async def keep(self) -> None:
         stopping = self._supervisor.stopping
@@ -129,11 +131,11 @@ class _Kept:
             self._supervisor.note(self.state, "stopped", None)
             return
         while not stopping.is_set():
-            began = time.monotonic()
+            self._ready_since = None
             reason = await self._once()
             if stopping.is_set():
                 break
-            if time.monotonic() - began > STEADY:
+            if self._ready_since is not None and time.monotonic() - self._ready_since > STEADY:
                 pause = FIRST_PAUSE
             self.state.restarts += 1
             self.state.last_crash = reason
@@ -202,6 +204,7 @@ class _Kept:
                 else:
                     self._fill()
             if wrong is None:
+                self._ready_since = self._ready_since or time.monotonic()
                 self._supervisor.note(self.state, "ready", None)
             else:
                 condition: Condition = "not ready" if self.state.condition in ("ready", "not ready") else "starting"
