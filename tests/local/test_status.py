@@ -20,6 +20,8 @@ def test_a_long_reason_takes_no_room_from_the_other_columns(width: int) -> None:
     Console(file=written, width=width, highlight=False).print(table(suite))
     head, row, *more = [line.rstrip() for line in written.getvalue().splitlines()]
     assert head.split() == ["process", "pid", "port", "state", "uptime", "restarts", "memory", "reason"]
-    assert row.startswith("orders-worker") and "9701  not ready" in row
-    assert "mongod [primary]" in row and row.endswith("…")
+    assert row.startswith("orders-worker")
+    assert "9701  not ready" in row
+    assert "mongod [primary]" in row
+    assert row.endswith("…")
     assert not more, "a process has one line"
