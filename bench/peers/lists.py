@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi import FastAPI, Query, Request
 from pydantic import BaseModel
 
 from chassis import service
@@ -17,7 +17,7 @@ from orders.order import queries
 from orders.repositories import Repositories
 from orders.settings import Settings
 
-router = APIRouter()
+router = service.routes("orders")
 
 
 class ShownOrder(Order):

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 
 from chassis.problems import Invalid
+from chassis.service import routes
 from contracts.customers import CustomerStatus
 from contracts.visits import FormStatus, MarketReportStatus, TaskStatus
 from gateway.parts import AskDep, gather
 from gateway.progress import DateQuery, day_of, in_period, measures
 from gateway.waiting import waiting
 
-router = APIRouter(tags=["pages"])
+router = routes("pages")
 
 SHOWN = 50
 PEOPLE = 200

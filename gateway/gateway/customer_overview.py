@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 
+from chassis.service import routes
 from gateway.parts import AskDep, gather
 
-router = APIRouter(tags=["pages"])
+router = routes("pages")
 
 SHOWN = 20
 

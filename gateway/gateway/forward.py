@@ -164,13 +164,12 @@ async def _pass_back(response: aiohttp.ClientResponse, send: Send) -> None:
         if (lower := name.lower()) not in NOT_PASSED_BACK and lower not in named
     ]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    while True:
+    more = True
+    while more:
         async with asyncio.timeout(SILENCE):
             piece = await response.content.readany()
-        if not piece:
-            break
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+        more = not response.content.at_eof()
+        await send({"type": "http.response.body", "body": piece, "more_body": more})
 
 
 def _passed_on(scope: Scope) -> CIMultiDict[str]:

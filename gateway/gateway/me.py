@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
-
 from chassis.identity import CallerDep
+from chassis.service import routes
 
-router = APIRouter(tags=["pages"])
+router = routes("pages")
 
 
 @router.get("/me")

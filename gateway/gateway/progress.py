@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 
 from chassis.identity import Caller
+from chassis.service import routes
 from gateway.parts import Ask, AskDep, gather
 
-router = APIRouter(tags=["pages"])
+router = routes("pages")
 
 CADENCES = ("day", "week", "month")
 DateQuery = Annotated[

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
+from chassis.service import routes
 from contracts.customers import CustomerStatus
 from gateway.parts import AskDep, gather
 from gateway.progress import DateQuery, day_of, in_period, measures, own_unit
 from gateway.waiting import waiting
 
-router = APIRouter(tags=["pages"])
+router = routes("pages")
 
 SHOWN = 20
 DAY = 100

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import structlog
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from chassis.aggregate import Repository
@@ -36,6 +36,7 @@ from chassis.service import (
     answer_page,
     http_app,
     resync_router,
+    routes,
     worker_app,
 )
 from tests.chassis.parcels import Parcel, ParcelTopic, by, moved, sent
@@ -48,7 +49,7 @@ class Trusting:
         return Caller(id=f"account-{token}", name=token, role=token, person="ann", office="north", region="east")
 
 
-router = APIRouter(tags=["parcels"])
+router = routes("parcels")
 
 
 @router.get("/parcels")

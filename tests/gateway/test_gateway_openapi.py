@@ -6,11 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import APIRouter
 from pydantic import BaseModel, create_model
 
 from chassis.identity import CallerDep
-from chassis.service import Settings, http_app
+from chassis.service import Settings, http_app, routes
 from gateway.openapi import merge
 from tests.gateway.conftest import Start
 from tests.gateway.standin import StandIn
@@ -24,7 +23,7 @@ def document(name: str, path: str, field: str) -> dict[str, Any]:
     class Record(BaseModel):
         address: Address  # type: ignore[valid-type]
 
-    router = APIRouter()
+    router = routes(name)
 
     @router.post(path)
     async def make(body: Record, caller: CallerDep) -> Record:

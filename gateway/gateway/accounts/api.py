@@ -15,7 +15,7 @@ from chassis.ids import derived_id
 from chassis.mongo import PyMongoError
 from chassis.paging import Paging, sorted_by
 from chassis.problems import Forbidden
-from chassis.service import CommandDep, VersionedCommandDep
+from chassis.service import CommandDep, VersionedCommandDep, routes
 from contracts.staff import Role
 from gateway.accounts.commands import Identity, Pair
 from gateway.accounts.keys import ALGORITHM, SigningKeys
@@ -99,7 +99,7 @@ def _identity(request: Request) -> Identity:
 
 
 IdentityDep = Annotated[Identity, Depends(_identity)]
-router = APIRouter(prefix="/accounts", tags=["accounts"])
+router = routes("accounts", "/accounts")
 published = APIRouter(tags=["accounts"])
 
 

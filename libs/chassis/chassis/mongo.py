@@ -91,7 +91,7 @@ def duplicate_field(error: DuplicateKeyError | BulkWriteError) -> str:
 class Client:
     """A lazy connection to MongoDB: making one does no I/O."""
 
-    def __init__(self, uri: str, driver: Driver = "motor", **options: Any) -> None:
+    def __init__(self, uri: str, driver: Driver = "pymongo", **options: Any) -> None:
         if driver not in get_args(Driver):
             raise ValueError(f"unknown MongoDB driver {driver!r}: use one of {', '.join(get_args(Driver))}")
         settings: dict[str, Any] = {
@@ -129,7 +129,7 @@ class Client:
             await closing
 
 
-def connect(uri: str, driver: Driver = "motor", **options: Any) -> Client:
+def connect(uri: str, driver: Driver = "pymongo", **options: Any) -> Client:
     """A client of the chosen driver. Raises ValueError for an unknown driver or a malformed URI."""
     try:
         return Client(uri, driver, **options)

@@ -139,9 +139,7 @@ class Relay:
             name = repository.collection.name
             if name in self._dirty:
                 self._dirty.discard(name)
-                if sent := await self._pass(repository):
-                    self._dirty.add(name)
-                    published += sent
+                published += await self._pass(repository)
         return published
 
     async def _pass(self, repository: Repository[Any]) -> int:
@@ -160,6 +158,8 @@ class Relay:
         _oldest.labels(repository.topic.name).set(max(age, 0.0))
         if not documents:
             return 0
+        if len(documents) == AT_ONCE:
+            self.nudge(repository.collection.name)  # there may be more; whatever comes later nudges by itself
         sent = await self._publish(repository, documents)
         await relaxed(repository.collection).bulk_write(
             [_drain(document["_id"], document["outbox"][-1]["version"]) for document in documents], ordered=False

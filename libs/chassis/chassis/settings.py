@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     mongodb_uri: str = "mongodb://127.0.0.1:27017"
     mongodb_database: str = ""
     """Name of the service's own database; its own name where nothing is said."""
-    mongodb_driver: Driver = "motor"
+    mongodb_driver: Driver = "pymongo"
     kafka_bootstrap: str = "127.0.0.1:9092"
     """host:port of one or more brokers, with commas between."""
     kafka_idempotence: bool = True

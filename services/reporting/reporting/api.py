@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 
 import orjson
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import AwareDatetime
 
@@ -14,12 +14,13 @@ from chassis import clock
 from chassis.identity import CallerDep
 from chassis.paging import LIMIT, MOST
 from chassis.problems import Invalid
+from chassis.service import routes
 from reporting import access, periods
 from reporting.answers import MEASURES, Answers
 from reporting.freshness import After, Freshness
 from reporting.periods import Cadence
 
-router = APIRouter(tags=["progress"])
+router = routes("progress")
 
 Level = Literal["company", "region", "office", "person"]
 

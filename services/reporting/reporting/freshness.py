@@ -15,7 +15,8 @@ from datetime import datetime
 
 from chassis import clock
 from chassis.consumer import Position, Received
-from chassis.mongo import Database, UpdateOne, relaxed
+from chassis.gather import Gathered
+from chassis.mongo import Database, Document, UpdateOne, relaxed
 from chassis.problems import Invalid
 from reporting.facts import Facts, fact_id
 from reporting.measures import SOURCES
@@ -32,6 +33,7 @@ class Freshness:
     def __init__(self, database: Database, facts: Facts) -> None:
         self.collection = database["applied"]
         self._facts = facts
+        self._visible = Gathered(self._visible_of_all)
         self._beat: tuple[datetime, dict[str, int]] | None = None
 
     async def advance(self, events: Sequence[Received]) -> None:
@@ -86,14 +88,27 @@ class Freshness:
         }
 
     async def visible(self, after: After) -> bool:
-        """Whether that version, or a newer one, is in the totals."""
-        fact = await self._facts.collection.find_one(
-            {"_id": fact_id(after.prefix, after.id)}, {"version": 1, "topic": 1, "partition": 1, "offset": 1}
+        """Whether that version, or a newer one, is in the totals. Those who ask at the same time are told by one look:
+        at 100 commands a second, their looks were three quarters of the database's reads."""
+        return await self._visible(after)
+
+    async def _visible_of_all(self, asked: Sequence[After]) -> list[bool | Exception]:
+        cursor = self._facts.collection.find(
+            {"_id": {"$in": list({after.fact for after in asked})}},
+            {"version": 1, "topic": 1, "partition": 1, "offset": 1},
         )
-        if fact is None or fact["version"] < after.version:
-            return False
-        applied = await self.collection.find_one({"_id": f"{fact['topic']}/{fact['partition']}"}, {"offset": 1})
-        return applied is not None and applied.get("offset", -1) >= fact["offset"]
+        facts = {fact["_id"]: fact for fact in await cursor.to_list(None)}
+        known = [facts.get(after.fact) for after in asked]
+        there = [
+            fact if fact is not None and fact["version"] >= after.version else None
+            for fact, after in zip(known, asked, strict=True)
+        ]
+        places = {_place(fact) for fact in there if fact is not None}
+        if not places:
+            return [False] * len(asked)
+        cursor = self.collection.find({"_id": {"$in": list(places)}}, {"offset": 1})
+        applied = {place["_id"]: place.get("offset", -1) for place in await cursor.to_list(None)}
+        return [fact is not None and applied.get(_place(fact), -1) >= fact["offset"] for fact in there]
 
     async def wait_for(self, after: After) -> bool:
         """The same, given up to a second to come true."""
@@ -105,14 +120,18 @@ class Freshness:
         return True
 
 
+def _place(fact: Document) -> str:
+    """The partition that it came from, as `applied` calls it."""
+    return f"{fact['topic']}/{fact['partition']}"
+
+
 class After:
     """A version that the caller has seen acknowledged, such as order:17@7."""
 
-    __slots__ = ("id", "prefix", "version")
+    __slots__ = ("fact", "version")
 
     def __init__(self, prefix: str, aggregate_id: str, version: int) -> None:
-        self.prefix = prefix
-        self.id = aggregate_id
+        self.fact = fact_id(prefix, aggregate_id)
         self.version = version
 
     @classmethod

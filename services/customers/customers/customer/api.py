@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,14 +14,14 @@ from chassis.entries import Change, Entry, Id, LongText, NewEntry, Text, importe
 from chassis.identity import Caller, CallerDep
 from chassis.paging import Paging, sorted_by
 from chassis.problems import Invalid
-from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page
+from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page, routes
 from contracts.customers import Address, Contact, CustomerKind, CustomerStatus, DecisionRole
 from customers import rights
 from customers.customer import commands, model, queries
 from customers.doors import Email, Phone, RecordId, repositories, when
 from customers.repositories import Repositories
 
-router = APIRouter(tags=["customers"])
+router = routes("customers")
 
 Filter = Annotated[str | None, Query(max_length=200)]
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 from pydantic import Field
 
 from chassis.entries import Change, Entry, Id, NewEntry, Text, imported, on_behalf, record_id
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
-from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page
+from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page, routes
 from contracts.staff import Office, RegionOfOffice
 from customers import rights
 from customers.doors import Code, RecordId, repositories, when
 from customers.office import commands, queries
 
-router = APIRouter(tags=["organisation"])
+router = routes("organisation")
 
 Days = Annotated[list[date], Field(max_length=1000)]
 Weekdays = Annotated[list[int], Field(max_length=7)]

@@ -6,20 +6,20 @@ from datetime import date
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
 from chassis.entries import Change, Entry, Id, NewEntry, Text, imported, on_behalf, record_id
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
-from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page
+from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page, routes
 from contracts.staff import Role
 from customers import rights
 from customers.doors import Email, Phone, RecordId, repositories, when
 from customers.person import commands, queries
 
-router = APIRouter(tags=["organisation"])
+router = routes("organisation")
 
 Filter = Annotated[str | None, Query(max_length=200)]
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from chassis.entries import Change, NewEntry, Text, imported, on_behalf, record_id
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
-from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page
+from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page, routes
 from contracts.staff import Region
 from customers import rights
 from customers.doors import Code, RecordId, repositories, when
 from customers.region import commands, queries
 
-router = APIRouter(tags=["organisation"])
+router = routes("organisation")
 
 
 class NewRegion(NewEntry):

@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
@@ -15,14 +15,14 @@ from chassis.aggregate import Stored
 from chassis.entries import Change, Entry, Id, LongText, NewEntry, Reasoned, Text, record_id
 from chassis.identity import Caller, CallerDep
 from chassis.paging import Paging, sorted_by
-from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page, shown
+from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page, routes, shown
 from contracts.orders import Order, OrderStatus, Quantity
 from orders import rights
 from orders.doors import Amount, Currency, RecordId, act, repositories
 from orders.order import commands, queries
 from orders.order.lines import Wanted
 
-router = APIRouter(tags=["orders"])
+router = routes("orders")
 
 MOST_LINES = 500
 """Lines of one order: each of its events carries them all."""

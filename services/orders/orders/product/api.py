@@ -7,20 +7,20 @@ from datetime import date
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 
 from chassis.aggregate import Stored
 from chassis.entries import Change, NewEntry, Text, record_id
 from chassis.identity import Caller, CallerDep
 from chassis.paging import Paging, sorted_by
-from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page, shown
+from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page, routes, shown
 from contracts.orders import Product
 from orders import rights
 from orders.doors import Act, Amount, RecordId, act, repositories
 from orders.product import commands, queries
 
-router = APIRouter(tags=["products"])
+router = routes("products")
 
 
 class NewProduct(NewEntry):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 from fastapi.responses import Response
 from pydantic import field_validator
 
@@ -12,13 +12,13 @@ from chassis.aggregate import Repository
 from chassis.entries import Entry, Id, NewEntry, imported, on_behalf, record_id
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
-from chassis.service import CommandDep, answer, answer_page
+from chassis.service import CommandDep, answer, answer_page, routes
 from contracts.money import Money
 from contracts.reporting import Month, Target
 from reporting.organisation import Organisation
 from reporting.target import commands, queries
 
-router = APIRouter(tags=["targets"])
+router = routes("targets")
 
 TargetId = Annotated[str, Path(max_length=200)]
 

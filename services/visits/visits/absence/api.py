@@ -5,20 +5,20 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
 from chassis.entries import Entry, Id, LongText, NewEntry, Reasoned, Text, record_id
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
-from chassis.service import CommandDep, answer, answer_page
+from chassis.service import CommandDep, answer, answer_page, routes
 from contracts.visits import AbsenceKind, AbsenceStatus
 from visits.absence import commands, queries
 from visits.doors import RecordId, act, place, repositories
 from visits.lists import Filter
 
-router = APIRouter(tags=["absences"])
+router = routes("absences")
 
 
 class NewAbsence(NewEntry):

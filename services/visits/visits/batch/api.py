@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 import orjson
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
@@ -15,7 +15,7 @@ from chassis.aggregate import Command, Stored
 from chassis.entries import Entry, NewId, record_id
 from chassis.identity import CallerDep
 from chassis.problems import language
-from chassis.service import CommandDep
+from chassis.service import CommandDep, routes
 from contracts.backdating import instant
 from contracts.visits import VisitStatus
 from visits.batch import commands, queries
@@ -27,7 +27,7 @@ from visits.repositories import Repositories
 from visits.visit import api as visit
 from visits.visit import commands as visits
 
-router = APIRouter(tags=["batches"])
+router = routes("batches")
 
 MOST = 500
 """Commands of one batch: a week without a network."""

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 from pydantic import AwareDatetime, Field
 
 from chassis.entries import Change, Id, LongText, NewEntry, Text, record_id
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
-from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page
+from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page, routes
 from contracts.visits import Direction
 from visits.call import commands, queries
 from visits.doors import RecordId, act, repositories
 from visits.lists import Filter, From, To
 
-router = APIRouter(tags=["calls"])
+router = routes("calls")
 
 Seconds = Annotated[int, Field(ge=0, le=86_400)]
 

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 from fastapi.responses import Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -15,7 +15,7 @@ from chassis.aggregate import Command
 from chassis.entries import Change, Entry, Id, LongText, NewEntry, NewId, Reasoned, Text, record_id
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
-from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page
+from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page, routes
 from contracts.money import Money
 from contracts.visits import (
     Attendance,
@@ -33,7 +33,7 @@ from visits.daily_report.commands import Errand
 from visits.doors import RecordId, act, place, repositories
 from visits.lists import Filter, From, To
 
-router = APIRouter(tags=["daily reports"])
+router = routes("daily reports")
 
 MOST_LINES = 100
 """Lines of one section: each of the report's events carries them all."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
-from chassis.service import answer, answer_page
+from chassis.service import answer, answer_page, routes
 from contracts.visits import Form, FormStatus
 from visits.doors import RecordId, repositories
 from visits.form_duty import queries
 from visits.lists import Filter, From, To
 
-router = APIRouter(tags=["form duties"])
+router = routes("form duties")
 
 
 @router.get("/form-duties/{duty_id}", summary="One form that was due")

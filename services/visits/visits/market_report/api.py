@@ -5,21 +5,21 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from chassis import ids
 from chassis.entries import Entry, Id, LongText, NewEntry, record_id
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
-from chassis.service import CommandDep, answer, answer_page
+from chassis.service import CommandDep, answer, answer_page, routes
 from contracts.visits import MarketReportKind, MarketReportStatus, Severity
 from visits.doors import RecordId, act, repositories
 from visits.lists import Filter, From, To
 from visits.market_report import commands, queries
 from visits.market_report.commands import Situation
 
-router = APIRouter(tags=["market reports"])
+router = routes("market reports")
 
 
 class NewMarketReport(NewEntry):

@@ -5,21 +5,21 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from chassis.entries import Entry, Id, LongText, NewEntry, record_id
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
-from chassis.service import CommandDep, answer, answer_page
+from chassis.service import CommandDep, answer, answer_page, routes
 from contracts.visits import MeetingKind, MeetingStatus
 from visits.doors import RecordId, act, repositories
 from visits.lists import Filter, From, To
 from visits.meeting import commands, queries
 from visits.meeting.commands import Wanted
 
-router = APIRouter(tags=["meetings"])
+router = routes("meetings")
 
 MOST = 200
 """Participants, decisions or actions of one meeting: each of its events carries them all."""

@@ -7,21 +7,21 @@ from datetime import date
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.entries import Change, Entry, Id, LongText, NewEntry, NewId, Reasoned, Text, record_id
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
-from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page
+from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page, routes
 from contracts.visits import PlanStatus, Purpose, SalesStep, TimeOfDay
 from visits.doors import RecordId, act, repositories
 from visits.lists import Filter, From, To
 from visits.plan import commands, queries
 from visits.plan.commands import LAST_WEEK, Wanted
 
-router = APIRouter(tags=["visit plans"])
+router = routes("visit plans")
 
 MOST_STOPS = 50
 """Stops of one day."""

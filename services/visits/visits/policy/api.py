@@ -5,20 +5,20 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 from pydantic import Field
 
 from chassis import clock
 from chassis.entries import Change
 from chassis.identity import CallerDep
-from chassis.service import VersionedCommandDep, answer
+from chassis.service import VersionedCommandDep, answer, routes
 from contracts.backdating import check_time, instant
 from contracts.visits import TimeOfDay
 from visits.doors import RecordId, repositories
 from visits.policy import commands, queries
 
-router = APIRouter(tags=["visit policies"])
+router = routes("visit policies")
 
 
 class PolicyChange(Change):

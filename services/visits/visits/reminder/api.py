@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import orjson
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from chassis import problems
 from chassis.identity import CallerDep
+from chassis.service import routes
 from visits.doors import repositories
 from visits.reminder import queries
 
-router = APIRouter(tags=["reminders"])
+router = routes("reminders")
 
 
 @router.get("/reminders", summary="What I have to do now")

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
+from chassis.service import routes
 from visits.doors import repositories
 from visits.sign_off import queries
 
-router = APIRouter(tags=["sign-offs"])
+router = routes("sign-offs")
 
 
 @router.get("/sign-offs", summary="What waits for my signature")

@@ -5,19 +5,19 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from chassis.entries import Entry, Id, LongText, NewEntry, record_id
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
-from chassis.service import CommandDep, answer, answer_page
+from chassis.service import CommandDep, answer, answer_page, routes
 from contracts.visits import TaskSource, TaskStatus
 from visits.doors import RecordId, act, repositories
 from visits.lists import Filter, From, To
 from visits.task import commands, queries
 
-router = APIRouter(tags=["tasks"])
+router = routes("tasks")
 
 
 class NewTask(NewEntry):

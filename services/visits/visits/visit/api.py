@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -13,7 +13,7 @@ from chassis import money
 from chassis.entries import Change, Entry, Id, LongText, NewEntry, Text, record_id
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
-from chassis.service import CommandDep, answer, answer_page
+from chassis.service import CommandDep, answer, answer_page, routes
 from contracts.money import Money
 from contracts.visits import (
     CostType,
@@ -29,7 +29,7 @@ from visits.doors import RecordId, act, repositories
 from visits.lists import Filter, From, To
 from visits.visit import commands, queries
 
-router = APIRouter(tags=["visits"])
+router = routes("visits")
 
 
 def _amount(amount: Money) -> Money:
