@@ -16,8 +16,8 @@ import orjson
 from bench import frame
 from bench.frame import Report, Service, Stage, check
 from bench.year import FIRST, Person, people
-from chassis.consumer import Received
 from chassis.mongo import Database, aggregate, connect
+from chassis.received import Received
 from contracts.staff import Person as PersonOfStaff
 from contracts.staff import Posting, Role
 from contracts.topics import ORDERS, PEOPLE, VISITS

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import uvloop
 
 from chassis import telemetry
-from chassis.consumer import Received
+from chassis.received import Received
 from reporting.consumers import Learner
 from reporting.settings import Settings
 from reporting.worker import worker

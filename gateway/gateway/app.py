@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -12,8 +12,6 @@ from starlette.middleware.cors import CORSMiddleware
 
 from chassis.service import Store, http_app
 from gateway import board, customer_overview, me, openapi, pages, progress, today
-from gateway.accounts import api as accounts
-from gateway.accounts.embedded import Embedded
 from gateway.days import Days
 from gateway.forward import Forward
 from gateway.gate import Gate
@@ -21,6 +19,9 @@ from gateway.limits import Limits, Rate
 from gateway.parts import pass_refusals_on
 from gateway.settings import GatewaySettings
 from gateway.upstream import Policy, Pool, Upstream
+
+if TYPE_CHECKING:
+    from gateway.accounts.embedded import Embedded
 
 PAGES = (me.router, today.router, board.router, progress.router, customer_overview.router)
 
@@ -36,6 +37,10 @@ def app(settings: GatewaySettings) -> FastAPI:
         "limits": _limits(settings),
     }
     if settings.identity == "embedded":
+        # Only where the gateway is the provider itself.
+        from gateway.accounts import api as accounts
+        from gateway.accounts.embedded import Embedded
+
         store = Store("gateway", settings)
         provider = Embedded(settings, store.database, upstreams["customers"], days)
         state |= {"identity": provider.identity, "keys": provider.keys}

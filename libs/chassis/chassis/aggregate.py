@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import orjson
 
@@ -38,11 +38,9 @@ from chassis.mongo import (
 )
 from chassis.paging import Page, Paging
 from chassis.problems import Conflict, NotFound, Stale
+from chassis.received import Received
 from chassis.scope import Scope
 from contracts.envelope import Happened, Published, sequence
-
-if TYPE_CHECKING:
-    from chassis.consumer import Received
 
 S = TypeVar("S", bound=Published)
 Decision: TypeAlias = tuple[S, Happened | None]

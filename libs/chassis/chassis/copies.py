@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from chassis.gather import Gathered
 from chassis.mongo import BulkWriteError, Collection, Database, UpdateOne
+from chassis.received import Received
 from contracts.envelope import Published
-
-if TYPE_CHECKING:
-    from chassis.consumer import Received
 
 S = TypeVar("S", bound=Published)
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from datetime import date, datetime
 import msgspec
 
 from chassis.aggregate import Command
-from chassis.consumer import Received, Unhandleable
+from chassis.received import Received, Unhandleable
 from contracts.topics import ORDERS
 from customers.customer import commands, model
 from customers.repositories import Repositories

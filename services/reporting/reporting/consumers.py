@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from chassis.consumer import Received
 from chassis.mongo import Database
+from chassis.received import Received
 from contracts.topics import OFFICES, PEOPLE, REGIONS
 from reporting.facts import Facts
 from reporting.freshness import Freshness

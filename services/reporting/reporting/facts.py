@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from chassis.consumer import Received, Unhandleable
 from chassis.mongo import ASCENDING, BulkWriteError, Database, Document, InsertOne, ReplaceOne, UpdateOne, relaxed
+from chassis.received import Received, Unhandleable
 from reporting.measures import BY_TOPIC
 from reporting.totals import Totals, by_cell, measure_of
 

@@ -12,14 +12,18 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from chassis import clock
-from chassis.consumer import Position, Received
 from chassis.gather import Gathered
 from chassis.mongo import Database, Document, UpdateOne, relaxed
 from chassis.problems import Invalid
+from chassis.received import Received
 from reporting.facts import Facts, fact_id
 from reporting.measures import SOURCES
+
+if TYPE_CHECKING:
+    from chassis.consumer import Position
 
 WAIT = 1.0
 """Seconds that `after=` waits."""

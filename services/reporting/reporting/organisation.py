@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chassis import clock
-from chassis.consumer import Received
 from chassis.copies import Copies
 from chassis.identity import Caller
 from chassis.mongo import Database
+from chassis.received import Received
 from chassis.scope import everything, within
 from contracts.staff import Office, Person, Region
 from contracts.topics import OFFICES, PEOPLE, REGIONS

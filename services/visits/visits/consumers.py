@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from chassis.consumer import Received
+from chassis.received import Received
 from contracts.topics import (
     ABSENCES,
     COMPLAINTS,

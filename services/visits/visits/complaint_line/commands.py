@@ -15,7 +15,7 @@ from visits.daily_report.model import HANDED_IN
 from visits.repositories import Repositories
 
 if TYPE_CHECKING:  # the HTTP process does without the bus
-    from chassis.consumer import Received
+    from chassis.received import Received
 
 _BUS = everything("a complaint follows from its report, for nobody")
 

@@ -45,7 +45,7 @@ from visits.task.model import check_due
 from visits.visit.commands import make_all as visits_made
 
 if TYPE_CHECKING:  # the HTTP process does without the bus
-    from chassis.consumer import Received
+    from chassis.received import Received
 
 _OWN_DAY = "the day of the person whose report it is"
 

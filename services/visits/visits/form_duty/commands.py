@@ -38,7 +38,7 @@ from visits.policy import queries as policies
 from visits.repositories import Repositories
 
 if TYPE_CHECKING:  # the HTTP process does without the bus
-    from chassis.consumer import Received
+    from chassis.received import Received
 
 DAYS_A_TURN: Final = 100
 """Office days that are opened in one turn of the timer: some seconds of work."""

@@ -28,7 +28,7 @@ from visits.task import commands as tasks
 from visits.task.model import check_due
 
 if TYPE_CHECKING:  # an HTTP process does without the bus
-    from chassis.consumer import Received
+    from chassis.received import Received
 
 
 @dataclass(frozen=True, slots=True)

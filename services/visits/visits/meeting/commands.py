@@ -26,7 +26,7 @@ from visits.task import commands as tasks
 from visits.task.model import check_due
 
 if TYPE_CHECKING:  # an HTTP process does without the bus
-    from chassis.consumer import Received
+    from chassis.received import Received
 
 HOLDERS = frozenset({Role.OFFICE_HEAD, Role.REGIONAL_SUPERVISOR, Role.TOP_MANAGER})
 

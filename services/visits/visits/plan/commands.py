@@ -37,7 +37,7 @@ from visits.repositories import Repositories
 from visits.signing import to_decide
 
 if TYPE_CHECKING:  # the HTTP process does without the bus
-    from chassis.consumer import Received
+    from chassis.received import Received
 
 _DAY = everything("a day's plan and report belong to the person for whom it is asked")
 _TIMER = everything("a day begins for everybody")

@@ -22,7 +22,7 @@ from visits.visit import model
 from visits.visit.commands import make
 
 if TYPE_CHECKING:  # the HTTP process does without the bus
-    from chassis.consumer import Received
+    from chassis.received import Received
 
 _BUS = everything("the bus acts for nobody")
 _TIMER = everything("a day ends for everybody")
