@@ -97,7 +97,7 @@ class Transaction(Bare):
         entry = self._entry(document["_id"], 1, happened, self._fields_of(document), command, clock.now())
         event = {"_id": ids.new_id(), "topic": self.topic.name, "key": document["_id"], **entry}
         client = self.collection.database.client
-        async with await client.start_session() as session, session.start_transaction():
+        async with client.start_session() as session, await session.start_transaction():
             await self.collection.insert_one(document, session=session)
             await outbox.insert_one(event, session=session)
 

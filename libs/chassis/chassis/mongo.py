@@ -7,7 +7,6 @@ Only what both have in common leaves this module, so switching is a change of on
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -211,11 +210,23 @@ async def aggregate(collection: Collection, pipeline: Sequence[Mapping[str, Any]
     return await cursor.to_list(None)
 
 
-@asynccontextmanager
-async def changes(database: Database, pipeline: Sequence[Mapping[str, Any]]) -> AsyncIterator[Any]:
-    """A change stream over a database; iterate it. Raises a PyMongoError where the server has none (standalone)."""
-    stream = database.watch(list(pipeline), max_await_time_ms=1_000)
-    if hasattr(stream, "__await__"):
-        stream = await stream
-    async with stream:
-        yield stream
+async def changes(database: Database, pipeline: Sequence[Mapping[str, Any]]) -> AsyncIterator[list[Document]]:
+    """The changes in a database from now on, those together that have come since the last ones were taken.
+
+    The first ones, which may be none, come as soon as it is open. (The drivers' own streams hand out one at a time, and
+    do not tell when one is the last that has come.) Raises a PyMongoError when the server goes away, or where it has
+    no changes to tell (a standalone).
+    """
+    session = database.client.start_session()
+    if hasattr(session, "__await__"):  # motor's is a coroutine
+        session = await session
+    opening = {"aggregate": 1, "pipeline": [{"$changeStream": {}}, *pipeline], "cursor": {}}
+    try:
+        cursor = (await database.command(opening, session=session))["cursor"]
+        yield cursor["firstBatch"]
+        more = {"getMore": cursor["id"], "collection": "$cmd.aggregate", "maxTimeMS": 1_000}
+        while True:
+            if found := (await database.command(more, session=session))["cursor"]["nextBatch"]:
+                yield found
+    finally:
+        await session.end_session()

@@ -44,6 +44,11 @@ SWEEP = 1.0
 """Seconds between sweeps where a change stream nudges; a lost nudge costs at most this."""
 POLL = 0.05
 """Seconds between sweeps where the server has no change streams (a standalone)."""
+REST = 4.0
+"""After a pass that has published, the relay rests so many times as long as it took: it works a fifth of the time at
+most. A lone event leaves at once; where many come, a pass takes several. With a pass for each, 8 clients got 250
+orders/s and not 400, and at 100 commands/s a number was seen after 68 ms and not 40."""
+LONGEST_REST = 0.05
 LEASE = timedelta(seconds=10)
 STALLED_AFTER = 60.0
 
@@ -61,6 +66,8 @@ class Relay:
         self._broker = broker(settings, client_id="relay")
         self._leases = Leases(database["relay_leases"])
         self._nudged = asyncio.Event()
+        self._heeded = asyncio.Event()
+        """The last nudge is being looked after."""
         self._dirty: set[str] = set()
         """Collections in which something was saved since the last look at them."""
         self._swept = float("-inf")
@@ -108,10 +115,14 @@ class Relay:
                     await reach(self._settings)
                     await self._broker.start()
                 self._nudged.clear()
+                self._heeded.set()
+                began = time.monotonic()
                 published = await self._look()
                 self._failing = None
                 pause = 0.1
-                if not published:
+                if published:
+                    await asyncio.sleep(min(REST * (time.monotonic() - began), LONGEST_REST))
+                else:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._nudged.wait(), self._wait)
             except (KafkaError, PyMongoError, OSError) as error:
@@ -201,10 +212,14 @@ class Relay:
         ]
         while True:
             try:
-                async with changes(self._database, pipeline) as stream:
-                    self._wait = SWEEP
-                    async for change in stream:
-                        self.nudge(change["ns"]["coll"])
+                async with contextlib.aclosing(changes(self._database, pipeline)) as batches:
+                    async for found in batches:
+                        self._wait = SWEEP
+                        self._heeded.clear()
+                        for change in found:
+                            self.nudge(change["ns"]["coll"])
+                        # Until then there is nothing to add, and each look at the changes costs the server.
+                        await self._heeded.wait()
             except PyMongoError as error:
                 self._wait = POLL
                 log.info("no change stream, the relay polls", reason=str(error)[:200])

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 WAIT = 1.0
 """Seconds that `after=` waits."""
-LOOK = 0.005
-"""Seconds between looks; the usual way from a command to the totals takes some 10 ms."""
+LOOK = 0.01
+"""Seconds between looks; the usual way from a command to the totals takes some 20 ms."""
 
 
 class Freshness:
