@@ -6,7 +6,7 @@ Only what both have in common leaves this module, so switching is a change of on
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -210,7 +210,7 @@ async def aggregate(collection: Collection, pipeline: Sequence[Mapping[str, Any]
     return await cursor.to_list(None)
 
 
-async def changes(database: Database, pipeline: Sequence[Mapping[str, Any]]) -> AsyncIterator[list[Document]]:
+async def changes(database: Database, pipeline: Sequence[Mapping[str, Any]]) -> AsyncGenerator[list[Document], None]:
     """The changes in a database from now on, those together that have come since the last ones were taken.
 
     The first ones, which may be none, come as soon as it is open. (The drivers' own streams hand out one at a time, and
