@@ -28,9 +28,11 @@ lint: .venv/ready
 
 # All benchmarks run, whatever one of them says; the status tells whether all goals are met.
 bench: .venv/ready bench/.venv/ready
+	@$(BIN)/python -m compileall -q $(MEMBERS)
 	@met=0; for name in $(BENCHES); do $(BIN)/python -m bench.$$name || met=1; done; exit $$met
 
 bench-%: .venv/ready bench/.venv/ready
+	@$(BIN)/python -m compileall -q $(MEMBERS)
 	$(BIN)/python -m bench.$*
 
 # The peers live in an environment of their own: their pins are not ours.
