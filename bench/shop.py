@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -24,7 +24,7 @@ def token(identity: Identity, role: str = "salesperson") -> str:
     return identity.token(role, "li", office="sha", region="east")
 
 
-def _copies() -> dict[str, Sequence[Published]]:
+def _copies(people: Iterable[str]) -> dict[str, Sequence[Published]]:
     held = Ownership(valid_from=SINCE, owner="li", office="sha", region="east")
     posting = Posting(valid_from=SINCE, role=Role.SALESPERSON, office="sha", region="east")
     customers = [
@@ -48,8 +48,8 @@ def _copies() -> dict[str, Sequence[Published]]:
         regions=[RegionOfOffice(valid_from=SINCE, region="east")],
         timezone="Asia/Shanghai",
     )
-    person = Person(id="li", name="李", joined_on=SINCE, postings=[posting])
-    return {"offices": [office], "people": [person], "customers": customers}
+    staff = [Person(id=who, name=who, joined_on=SINCE, postings=[posting]) for who in people]
+    return {"offices": [office], "people": staff, "customers": customers}
 
 
 def _document(state: Published) -> dict[str, Any]:
@@ -57,9 +57,9 @@ def _document(state: Published) -> dict[str, Any]:
     return {"_id": fields.pop("id"), "version": 1, **fields}
 
 
-async def furnish(database: Database) -> None:
-    """The office, the person, the customers and the products that the orders are made of."""
-    for name, states in _copies().items():
+async def furnish(database: Database, people: Iterable[str] = ("li",)) -> None:
+    """The office, its people, the customers and the products that the orders are made of."""
+    for name, states in _copies(people).items():
         await database[f"copy_{name}"].insert_many([_document(state) for state in states])
     products = [
         Product(id=id, code=f"P-{at}", name=f"水泵 {at}", price=Money(minor=10_000 + at, currency="CNY"), active=True)

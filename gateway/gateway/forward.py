@@ -166,8 +166,11 @@ async def _pass_back(response: aiohttp.ClientResponse, send: Send) -> None:
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     more = True
     while more:
-        async with asyncio.timeout(SILENCE):
-            piece = await response.content.readany()
+        if response.content.is_eof():  # all of it is here
+            piece = response.content.read_nowait()
+        else:
+            async with asyncio.timeout(SILENCE):
+                piece = await response.content.readany()
         more = not response.content.at_eof()
         await send({"type": "http.response.body", "body": piece, "more_body": more})
 

@@ -73,6 +73,7 @@ class Breaker:
         self._failed = 0
         self._open_until: float | None = None
         self._probing = False
+        OPEN.labels(name).set(0)
 
     @property
     def is_open(self) -> bool:
@@ -88,6 +89,8 @@ class Breaker:
         self._probing = True
 
     def succeeded(self) -> None:
+        if not self._failed and not self.is_open:
+            return
         self._failed, self._open_until, self._probing = 0, None, False
         OPEN.labels(self._name).set(0)
 

@@ -191,8 +191,9 @@ class Door:
                 route = _template(scope)
                 span.update_name(f"{scope['method']} {route}")
                 span.set_attribute("http.response.status_code", status)
-                telemetry.requests.labels(scope["method"], route, status).inc()
-                telemetry.seconds.labels(scope["method"], route).observe(took)
+                requests, seconds = telemetry.counted(scope["method"], route, status)
+                requests.inc()
+                seconds.observe(took)
                 caller = scope.get("state", {}).get("caller")
                 log.info(
                     "request",

@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 
 import structlog
 from opentelemetry import trace
@@ -18,10 +19,16 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_
 
 from chassis.settings import Settings
 
-__all__ = ["CONTENT_TYPE_LATEST", "configure", "current_traceparent", "metrics", "requests", "seconds", "span"]
+__all__ = ["CONTENT_TYPE_LATEST", "configure", "counted", "current_traceparent", "metrics", "span"]
 
 requests = Counter("http_requests_total", "Requests answered", ["method", "route", "status"])
 seconds = Histogram("http_request_seconds", "Time to answer a request", ["method", "route"])
+
+@cache
+def counted(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    """The measures of a request; to find them by their labels costs as much as to count."""
+    return requests.labels(method, route, status), seconds.labels(method, route)
+
 
 _context = TraceContextTextMapPropagator()
 _tracer = trace.get_tracer("salesbeat")
@@ -69,7 +76,7 @@ def _configure_logs(name: str, settings: Settings) -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(),
-        cache_logger_on_first_use=False,
+        cache_logger_on_first_use=True,
     )
     # Libraries speak through logging: the same lines, warnings and worse only.
     handler = logging.StreamHandler(sys.stdout)
