@@ -24,6 +24,7 @@ __all__ = ["CONTENT_TYPE_LATEST", "configure", "counted", "current_traceparent",
 requests = Counter("http_requests_total", "Requests answered", ["method", "route", "status"])
 seconds = Histogram("http_request_seconds", "Time to answer a request", ["method", "route"])
 
+
 @cache
 def counted(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
     """The measures of a request; to find them by their labels costs as much as to count."""
