@@ -29,7 +29,7 @@ LOOKED_AFTER = 5
 PEOPLE = 50
 """Salespeople, who confirm their own orders."""
 HIGHEST = {"SALESBEAT_RATE_PER_SECOND": "1000000", "SALESBEAT_RATE_BURST": "1000000"}
-"""Nobody confirms two orders a second all day."""
+"""The limit is not what is measured."""
 NOW = datetime.now(UTC)
 TODAY = (NOW + timedelta(hours=8)).date()
 """In Shanghai."""

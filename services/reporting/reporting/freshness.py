@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from chassis import clock
 from chassis.gather import Gathered
-from chassis.mongo import Database, Document, UpdateOne, relaxed
+from chassis.mongo import Database, UpdateOne, relaxed
 from chassis.problems import Invalid
 from chassis.received import Received
 from reporting.facts import Facts, fact_id
@@ -44,7 +44,7 @@ class Freshness:
         """These events are in the totals: the last write of a batch."""
         last: dict[str, Received] = {}
         for event in events:
-            key = f"{event.topic}/{event.partition}"
+            key = _place(event.topic, event.partition)
             if key not in last or last[key].offset < event.offset:
                 last[key] = event
         writes = [
@@ -61,7 +61,7 @@ class Freshness:
     async def beat(self, positions: Sequence[Position]) -> None:
         """Called each second or so: partitions that are read to their end are complete up to the last beat."""
         now = clock.now()
-        before, self._beat = self._beat, (now, {f"{p.topic}/{p.partition}": p.next_offset for p in positions})
+        before, self._beat = self._beat, (now, {_place(p.topic, p.partition): p.next_offset for p in positions})
         if before is None:
             return
         then, offsets = before
@@ -69,7 +69,7 @@ class Freshness:
         applied = {d["_id"]: d["offset"] async for d in self.collection.find({"offset": {"$exists": True}})}
         writes = []
         for position in at_end:
-            key = f"{position.topic}/{position.partition}"
+            key = _place(position.topic, position.partition)
             # What was fetched since the last beat may still be on its way into the totals.
             if applied.get(key, -1) + 1 >= position.next_offset or offsets.get(key) == position.next_offset:
                 writes.append(
@@ -107,12 +107,15 @@ class Freshness:
             fact if fact is not None and fact["version"] >= after.version else None
             for fact, after in zip(known, asked, strict=True)
         ]
-        places = {_place(fact) for fact in there if fact is not None}
+        places = {_place(fact["topic"], fact["partition"]) for fact in there if fact is not None}
         if not places:
             return [False] * len(asked)
         cursor = self.collection.find({"_id": {"$in": list(places)}}, {"offset": 1})
         applied = {place["_id"]: place.get("offset", -1) for place in await cursor.to_list(None)}
-        return [fact is not None and applied.get(_place(fact), -1) >= fact["offset"] for fact in there]
+        return [
+            fact is not None and applied.get(_place(fact["topic"], fact["partition"]), -1) >= fact["offset"]
+            for fact in there
+        ]
 
     async def wait_for(self, after: After) -> bool:
         """The same, given up to a second to come true."""
@@ -124,9 +127,9 @@ class Freshness:
         return True
 
 
-def _place(fact: Document) -> str:
-    """The partition that it came from, as `applied` calls it."""
-    return f"{fact['topic']}/{fact['partition']}"
+def _place(topic: str, partition: int) -> str:
+    """A partition, as `applied` calls it."""
+    return f"{topic}/{partition}"
 
 
 class After:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from chassis.aggregate import Command
+from chassis.received import Received
 from chassis.scope import everything
 from contracts.envelope import Happened
 from contracts.visits import ComplaintLine, DailyReport, FieldComplaint
@@ -13,9 +13,6 @@ from visits.complaint_line import model
 from visits.daily_report import commands as reports
 from visits.daily_report.model import HANDED_IN
 from visits.repositories import Repositories
-
-if TYPE_CHECKING:  # the HTTP process does without the bus
-    from chassis.received import Received
 
 _BUS = everything("a complaint follows from its report, for nobody")
 

@@ -10,12 +10,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chassis.aggregate import Command, Decision, Stored
 from chassis.ids import derived_id
 from chassis.mongo import DuplicateKey
 from chassis.problems import Conflict, Invalid
+from chassis.received import Received
 from chassis.scope import everything
 from contracts.complaints import Complaint
 from contracts.staff import Office
@@ -43,9 +44,6 @@ from visits.signing import to_decide
 from visits.task import commands as tasks
 from visits.task.model import check_due
 from visits.visit.commands import make_all as visits_made
-
-if TYPE_CHECKING:  # the HTTP process does without the bus
-    from chassis.received import Received
 
 _OWN_DAY = "the day of the person whose report it is"
 

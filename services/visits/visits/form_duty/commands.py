@@ -13,12 +13,13 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from chassis import clock
 from chassis.aggregate import Command, Decision
 from chassis.ids import derived_id
 from chassis.mongo import ASCENDING
+from chassis.received import Received
 from chassis.scope import everything
 from contracts.staff import Office, Role
 from contracts.visits import (
@@ -36,9 +37,6 @@ from visits.form_duty import model
 from visits.form_duty.cutoff import form_due_at, is_due_day, owes
 from visits.policy import queries as policies
 from visits.repositories import Repositories
-
-if TYPE_CHECKING:  # the HTTP process does without the bus
-    from chassis.received import Received
 
 DAYS_A_TURN: Final = 100
 """Office days that are opened in one turn of the timer: some seconds of work."""

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from chassis import clock
 from chassis.aggregate import Command, Decision, Stored
 from chassis.problems import Forbidden, Invalid
+from chassis.received import Received
 from chassis.scope import Scope, everything
 from contracts.backdating import instant
 from contracts.steps import Step
@@ -26,9 +26,6 @@ from visits.policy import queries as policies
 from visits.repositories import Repositories
 from visits.task import commands as tasks
 from visits.task.model import check_due
-
-if TYPE_CHECKING:  # an HTTP process does without the bus
-    from chassis.received import Received
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING
 
 from chassis import ids
 from chassis.aggregate import Command, Decision, Stored
 from chassis.problems import Forbidden, Invalid
+from chassis.received import Received
 from contracts.staff import Office, Person, Posting, Role
 from contracts.steps import Step
 from contracts.visits import Action, Meeting, MeetingKind, MeetingStatus, Participant, TaskSource
@@ -24,9 +24,6 @@ from visits.meeting import model
 from visits.repositories import Repositories
 from visits.task import commands as tasks
 from visits.task.model import check_due
-
-if TYPE_CHECKING:  # an HTTP process does without the bus
-    from chassis.received import Received
 
 HOLDERS = frozenset({Role.OFFICE_HEAD, Role.REGIONAL_SUPERVISOR, Role.TOP_MANAGER})
 

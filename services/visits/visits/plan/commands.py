@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chassis import clock, ids
 from chassis.aggregate import Command, Decision, Stored
 from chassis.mongo import DuplicateKey
 from chassis.problems import Conflict, Invalid
+from chassis.received import Received
 from chassis.scope import everything
 from contracts.steps import Step
 from contracts.visits import (
@@ -35,9 +36,6 @@ from visits.plan import model
 from visits.policy import queries as policies
 from visits.repositories import Repositories
 from visits.signing import to_decide
-
-if TYPE_CHECKING:  # the HTTP process does without the bus
-    from chassis.received import Received
 
 _DAY = everything("a day's plan and report belong to the person for whom it is asked")
 _TIMER = everything("a day begins for everybody")

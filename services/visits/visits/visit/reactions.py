@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chassis import clock
 from chassis.aggregate import Command
+from chassis.received import Received
 from chassis.scope import everything
 from contracts.orders import Order
 from contracts.visits import DailyReport, Visit, VisitOrder, VisitPlan, VisitStatus
@@ -20,9 +21,6 @@ from visits.plan.model import begins
 from visits.repositories import Repositories
 from visits.visit import model
 from visits.visit.commands import make
-
-if TYPE_CHECKING:  # the HTTP process does without the bus
-    from chassis.received import Received
 
 _BUS = everything("the bus acts for nobody")
 _TIMER = everything("a day ends for everybody")
