@@ -93,7 +93,7 @@ class Log:
         units: "people", or "all" for the offices, the regions and the company, too, as our worker has them.
         """
         folder = self.stage.folder(f"{module}-{new_id()}")
-        sources = (".", "libs/contracts", "libs/chassis", "services/reporting")
+        sources = (".", "libs/contracts", "libs/kernel", "libs/chassis", "services/reporting")
         environment = {
             "PYTHONPATH": os.pathsep.join(str(frame.HERE.parent / source) for source in sources),
             "BENCH_BROKER": self.bootstrap,

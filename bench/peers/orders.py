@@ -71,15 +71,15 @@ class Counter:
 
 
 class Bare(Repository[Order]):
-    async def repeated(self, aggregate_id: str, command: Command) -> Stored[Order] | None:
+    async def repeated(self, aggregate_id: str, scope: Scope, command: Command) -> Stored[Order] | None:
         document = await self.collection.find_one({"_id": aggregate_id})
         return self._stored(document) if document else None
 
-    async def create(self, state: Order, happened: Happened, command: Command) -> Stored[Order]:
+    async def create(self, state: Order, happened: Happened, command: Command, scope: Scope) -> Stored[Order]:
         try:
             await self._insert(self._document(state), happened, command)
         except DuplicateKey:
-            if (stored := await self.repeated(state.id, command)) is not None:
+            if (stored := await self.repeated(state.id, scope, command)) is not None:
                 return stored
             raise
         return Stored(state, 1)
@@ -106,7 +106,7 @@ class Transaction(Bare):
 
 
 class Nothing(Bare):
-    async def repeated(self, aggregate_id: str, command: Command) -> Stored[Order] | None:
+    async def repeated(self, aggregate_id: str, scope: Scope, command: Command) -> Stored[Order] | None:
         return None
 
     async def _insert(self, document: dict[str, Any], happened: Happened, command: Command) -> None:

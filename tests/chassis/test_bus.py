@@ -97,7 +97,7 @@ async def test_what_is_saved_arrives_in_order_and_is_drained(
     ids = []
     for _ in range(5):
         state, what = sent()
-        await parcels.create(state, what, by())
+        await parcels.create(state, what, by(), ALL)
         ids.append(state.id)
     for place in ("a", "b", "c"):
         await asyncio.gather(*(parcels.change(i, ALL, moved(place), by()) for i in ids))
@@ -119,7 +119,7 @@ async def test_on_the_bus_is_a_cloud_event_under_its_aggregates_key(
     parcels: Repository[Parcel], relay: Relay, broker: Any
 ) -> None:
     state, what = sent(place="Kaufhaus ‚Süd' 南店")
-    await parcels.create(state, what, by("ann", on_behalf_of="bob"))
+    await parcels.create(state, what, by("ann", on_behalf_of="bob"), ALL)
     consumer = AIOKafkaConsumer(
         ParcelTopic().name, bootstrap_servers=broker.kafka_bootstrap, auto_offset_reset="earliest", fetch_max_wait_ms=10
     )
@@ -141,7 +141,7 @@ async def test_a_relay_that_died_before_draining_repeats_and_loses_nothing(
     parcels: Repository[Parcel], both_drivers: Database, broker: Any, listen: Listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state, what = sent()
-    await parcels.create(state, what, by())
+    await parcels.create(state, what, by(), ALL)
     dying = Relay(both_drivers, [parcels], broker)
 
     def die(*_: Any) -> Any:
@@ -169,7 +169,7 @@ async def test_a_restated_aggregate_arrives_with_its_version(
     parcels: Repository[Parcel], relay: Relay, listen: Listen
 ) -> None:
     state, what = sent()
-    await parcels.create(state, what, by())
+    await parcels.create(state, what, by(), ALL)
     await parcels.change(state.id, ALL, moved("there"), by())
     listener = Listener()
     await listen(listener)
@@ -187,7 +187,7 @@ async def test_a_batch_that_fails_for_now_comes_again(
     listener.error = UNAVAILABLE[0]("the database is away")
     consumer = await listen(listener)
     state, what = sent()
-    await parcels.create(state, what, by())
+    await parcels.create(state, what, by(), ALL)
     await until(lambda: listener.failures >= 2)
     assert consumer.ready() is not None
     assert consumer.alive()
@@ -204,7 +204,7 @@ async def test_a_consumer_that_died_unfinished_gets_its_records_again(
     first.error = UNAVAILABLE[0]("the database is away")
     consumer = await listen(first, group)
     state, what = sent()
-    await parcels.create(state, what, by())
+    await parcels.create(state, what, by(), ALL)
     await until(lambda: first.failures >= 1)
     await consumer.stop()
     second = Listener()
@@ -230,7 +230,7 @@ async def test_back_pressure_a_slow_handler_is_never_given_more_than_a_batch(
     ids = set()
     for _ in range(60):
         state, what = sent()
-        await parcels.create(state, what, by())
+        await parcels.create(state, what, by(), ALL)
         ids.add(state.id)
     await listen(slow)  # type: ignore[arg-type]
     await until(lambda: ids <= {received.subject for received in seen})
@@ -288,7 +288,7 @@ async def test_what_can_never_be_handled_is_parked_raw_with_its_reason(
     await producer.send_and_wait(ParcelTopic().name, nonsense, key=b"k", headers=[("odd", b"\xff\xfe")])
     await producer.stop()
     state, what = sent()
-    await parcels.create(state, what, by())
+    await parcels.create(state, what, by(), ALL)
     listener = Listener()
     consumer = Consumer("customers", [ParcelTopic().name], listener, broker)
     await consumer.start()
@@ -324,7 +324,7 @@ async def test_commands_are_taken_while_the_broker_is_away(parcels: Repository[P
     relay = Relay(both_drivers, [parcels], Nowhere())
     await relay.start()
     state, what = sent()
-    await parcels.create(state, what, by())
+    await parcels.create(state, what, by(), ALL)
     await until(lambda: relay.ready() is not None)
     assert relay.alive()
     document = await parcels.collection.find_one({"_id": state.id})
@@ -336,7 +336,7 @@ async def test_positions_tell_when_everything_is_handled(
     parcels: Repository[Parcel], relay: Relay, listen: Listen
 ) -> None:
     state, what = sent()
-    await parcels.create(state, what, by())
+    await parcels.create(state, what, by(), ALL)
     listener = Listener()
     consumer = await listen(listener)
     await until(lambda: bool(listener.of(state.id)))

@@ -103,11 +103,11 @@ async def test_one_bad_item_does_not_fail_its_neighbours(parcels: Repository[Par
     # 2**70 cannot be put on the wire at all; the second "taken" is refused by the server.
     parcels._keys = lambda parcel: {"place": parcel.place, "weight": 2**70 if parcel.place == "heavy" else 1}
     taken, what = sent(place="taken")
-    await parcels.create(taken, what, by())
+    await parcels.create(taken, what, by(), ALL)
     good = [sent(place=str(n))[0] for n in range(5)]
     bad = [sent(place="heavy")[0], sent(place="taken")[0]]
     answers = await asyncio.gather(
-        *(parcels.create(state, what, by()) for state in [*good[:2], *bad, *good[2:]]), return_exceptions=True
+        *(parcels.create(state, what, by(), ALL) for state in [*good[:2], *bad, *good[2:]]), return_exceptions=True
     )
     failed = [type(answer) for answer in answers if isinstance(answer, BaseException)]
     assert failed == [OverflowError, DuplicateKey]
@@ -116,7 +116,7 @@ async def test_one_bad_item_does_not_fail_its_neighbours(parcels: Repository[Par
 
 async def test_of_many_saves_of_one_version_in_one_turn_each_counts_once(parcels: Repository[Parcel]) -> None:
     states = [sent()[0] for _ in range(4)]
-    await asyncio.gather(*(parcels.create(state, sent()[1], by()) for state in states))
+    await asyncio.gather(*(parcels.create(state, sent()[1], by(), ALL) for state in states))
     moves = [(state.id, f"place {n}") for n in range(6) for state in states]
     await asyncio.gather(*(parcels.change(of, ALL, moved(to), by(key=to)) for of, to in moves))
     found = await parcels.find(ALL)
@@ -129,13 +129,13 @@ async def test_a_connection_lost_in_a_gathered_save_loses_and_doubles_nothing_wh
     parcels: Repository[Parcel], *, done: bool
 ) -> None:
     old = [sent()[0] for _ in range(10)]
-    await asyncio.gather(*(parcels.create(state, sent()[1], by()) for state in old))
+    await asyncio.gather(*(parcels.create(state, sent()[1], by(), ALL) for state in old))
     new = [sent(place="new")[0] for _ in range(10)]
     whole, what = parcels.collection, sent()[1]
 
     def all_of_them() -> Any:
         return asyncio.gather(
-            *(parcels.create(state, what, by(key=state.id, fingerprint="f")) for state in new),
+            *(parcels.create(state, what, by(key=state.id, fingerprint="f"), ALL) for state in new),
             *(parcels.change(state.id, ALL, moved("there"), by(key=f"move {state.id}")) for state in old),
             return_exceptions=True,
         )
@@ -155,20 +155,22 @@ async def test_a_cancelled_caller_takes_no_neighbour_along_and_its_repetition_do
 ) -> None:
     states = [sent()[0] for _ in range(8)]
     what = sent()[1]
-    tasks = [asyncio.create_task(parcels.create(state, what, by(key=state.id, fingerprint="f"))) for state in states]
+    tasks = [
+        asyncio.create_task(parcels.create(state, what, by(key=state.id, fingerprint="f"), ALL)) for state in states
+    ]
     await asyncio.sleep(0)
     for task in tasks[::2]:
         task.cancel()
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert [isinstance(answer, asyncio.CancelledError) for answer in answers] == [True, False] * 4
-    again = [await parcels.create(state, what, by(key=state.id, fingerprint="f")) for state in states]
+    again = [await parcels.create(state, what, by(key=state.id, fingerprint="f"), ALL) for state in states]
     assert [stored.version for stored in again] == [1] * 8
     assert set(await placed(parcels)) == {state.id for state in states}
 
 
 async def test_what_is_read_together_is_read_through_each_callers_own_scope(parcels: Repository[Parcel]) -> None:
     states = [sent(owner=owner)[0] for owner in ("ann", "bob")]
-    await asyncio.gather(*(parcels.create(state, sent()[1], by()) for state in states))
+    await asyncio.gather(*(parcels.create(state, sent()[1], by(), ALL) for state in states))
     mine = {who: within(Caller(id=who, name=who, role="salesperson", person=who)) for who in ("ann", "bob", "eve")}
     asked = [(state, who) for state in states for who in mine for _ in range(2)]
     answers = await asyncio.gather(*(parcels.get(state.id, mine[who]) for state, who in asked), return_exceptions=True)

@@ -24,7 +24,7 @@ from chassis.ids import new_id
 from chassis.mongo import UNAVAILABLE, Database
 from chassis.paging import PagingDep
 from chassis.relay import Relay
-from chassis.scope import within
+from chassis.scope import everything, within
 from chassis.service import (
     CommandDep,
     Settings,
@@ -40,6 +40,8 @@ from chassis.service import (
     worker_app,
 )
 from tests.chassis.parcels import Parcel, ParcelTopic, by, moved, sent
+
+ALL = everything("a test of the chassis")
 
 
 class Trusting:
@@ -66,7 +68,7 @@ async def parcel_get(request: Request, parcel_id: str, caller: CallerDep) -> Res
 @router.post("/parcels", status_code=201)
 async def parcel_send(request: Request, body: dict[str, Any], command: CommandDep) -> Response:
     state, what = sent(**body)
-    stored = await request.app.state.parcels.create(state, what, command)
+    stored = await request.app.state.parcels.create(state, what, command, ALL)
     return answer(stored, 201, f"/api/v1/parcels/{state.id}")
 
 
@@ -261,7 +263,7 @@ async def test_a_worker_serves_its_health_and_does_its_work(settings: Settings, 
         assert (await client.get("/live")).status_code == 200
         assert (await client.get("/ready")).status_code == 503
         state, what = sent()
-        await parcels.create(state, what, by())
+        await parcels.create(state, what, by(), ALL)
         deadline = time.monotonic() + 40
         while time.monotonic() < deadline and not (state.id in heard and turns > 2):  # noqa: ASYNC110 - two conditions
             await asyncio.sleep(0.02)

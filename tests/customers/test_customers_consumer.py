@@ -34,7 +34,7 @@ async def stored(repositories: Repositories, *ids: str) -> None:
     """Prospects of those ids."""
     for customer_id in ids:
         fresh = customer(id=customer_id, name=f"Customer {customer_id}")
-        await repositories.customers.create(*model.register(fresh, NOON, TODAY), Command("a test"))
+        await repositories.customers.create(*model.register(fresh, NOON, TODAY), Command("a test"), ALL)
 
 
 async def state(repositories: Repositories, customer_id: str = "c") -> Customer:

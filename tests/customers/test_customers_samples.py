@@ -163,7 +163,9 @@ async def test_every_event_of_an_order_is_taken(
     event = received(path)
     order = json.loads(event.payload)
     buyer = customer(id=order["customer"])
-    await repositories.customers.create(*model.register(buyer, event.time, event.business_date), Command("a test"))
+    await repositories.customers.create(
+        *model.register(buyer, event.time, event.business_date), Command("a test"), everything("a test")
+    )
     await learner.take([event])
     stored = await repositories.customers.get(buyer.id, everything("a test looks at all"))
     assert (stored.state.activation is not None) == (order["confirmation"] is not None)

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from chassis.aggregate import Command
+from chassis.scope import everything
 from contracts.envelope import Happened
 from contracts.money import Money
 from contracts.orders import Confirmation, Credit, Order, OrderStatus
@@ -42,7 +43,7 @@ async def a_visit(world: World, name: str = "first", who: str = "li", day: date 
         }
     )
     happened = Happened(VisitEvent.PLANNED, EVENING, day)
-    await world.repositories.visits.create(visit, happened, Command(actor=who))
+    await world.repositories.visits.create(visit, happened, Command(actor=who), everything("a test"))
     return visit
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.aggregate import Command
+from chassis.scope import everything
 from contracts.envelope import Happened
 from contracts.steps import Step
 from contracts.visits import (
@@ -115,7 +116,7 @@ async def test_a_report_goes_to_the_next_above_for_the_hours_of_the_office(world
     assert (report["owner"], report["office"], report["customer_name"]) == ("li", "sha", "Acme")
     policy = VisitPolicy(id="nyc", owner="nyc", office="nyc", region="west", acknowledge_hours=9)
     happened = Happened(VisitPolicyEvent.SET, MORNING, TUESDAY)
-    await world.repositories.policies.create(policy, happened, Command(actor="admin"))
+    await world.repositories.policies.create(policy, happened, Command(actor="admin"), everything("a test"))
     report = await a_report(world, BOB, customer="coast")
     assert (report["recipient"], report["acknowledge_by"]) == ("ann", "2026-11-24T09:00:00Z")
     assert report["business_date"] == "2026-11-23"
@@ -222,7 +223,7 @@ async def away(world: World, person: str, deputy: str, first: date = TUESDAY) ->
         deputy=deputy,
     )
     happened = Happened(AbsenceEvent.APPROVED, MORNING, TUESDAY)
-    await world.repositories.absences.create(absence, happened, Command(actor="he"))
+    await world.repositories.absences.create(absence, happened, Command(actor="he"), everything("a test"))
 
 
 async def test_the_deputy_of_a_recipient_who_is_away_reads_and_acknowledges(world: World) -> None:
@@ -254,7 +255,7 @@ async def a_visit(world: World, owner: str, customer: str = "acme") -> str:
         purposes=[Purpose.ORDER],
     )
     happened = Happened(VisitEvent.COMPLETED, MORNING, TUESDAY)
-    await world.repositories.visits.create(visit, happened, Command(actor=owner))
+    await world.repositories.visits.create(visit, happened, Command(actor=owner), everything("a test"))
     return visit.id
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chassis.aggregate import Command
+from chassis.scope import everything
 from contracts.envelope import Happened
 from contracts.staff import Role
 from contracts.steps import Step
@@ -210,7 +211,10 @@ async def test_a_plan_that_has_become_too_old_takes_no_step_of_its_owner(world: 
 async def test_a_day_whose_report_is_signed_takes_no_plan(world: World) -> None:
     signed = report(MONDAY)
     await world.repositories.reports.create(
-        signed, Happened("sales.daily_report.signed", world.time.now(), MONDAY), Command(actor="test")
+        signed,
+        Happened("sales.daily_report.signed", world.time.now(), MONDAY),
+        Command(actor="test"),
+        everything("a test"),
     )
     answered = await world.post(LI, "visit-plans", {"business_date": "2026-11-23", "stops": []})
     assert codes(answered) == (409, "day_closed")
@@ -306,7 +310,7 @@ async def test_the_deputy_of_a_head_who_is_away_signs_for_them(world: World) -> 
     assert (await world.get(ZHAO, path)).status_code == 404
     assert (await world.post(ZHAO, f"{path}/signature")).status_code == 404
     happened = Happened(AbsenceEvent.APPROVED, world.time.now(), TUESDAY)
-    await world.repositories.absences.create(away, happened, Command(actor="test"))
+    await world.repositories.absences.create(away, happened, Command(actor="test"), everything("a test"))
     assert (await world.read(ZHAO, path))["status"] == "submitted"
     signed = await world.made(ZHAO, f"{path}/signature")
     assert (signed["signature"]["by"], signed["signature"]["deputy_for"]) == ("zhao", "wang")

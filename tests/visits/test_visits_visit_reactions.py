@@ -313,7 +313,7 @@ class Reported:
     async def draft(self, *visits: str) -> None:
         self.report = self.report.model_copy(update={"sections": Sections(talks=[talk(visit) for visit in visits])})
         happened = Happened(ReportEvent.DRAFTED, NOW, TUESDAY)
-        await self.world.repositories.reports.create(self.report, happened, Command(actor="test"))
+        await self.world.repositories.reports.create(self.report, happened, Command(actor="test"), everything("a test"))
 
     async def goes_on(self, status: ReportStatus, *visits: str) -> None:
         step = Step(at=NOW, business_date=TUESDAY, by="li")

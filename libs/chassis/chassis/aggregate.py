@@ -235,10 +235,11 @@ class Repository(Generic[S]):
         documents = await cursor.to_list(None)
         return paging.page(documents, self._listed)
 
-    async def repeated(self, aggregate_id: str, command: Command) -> Stored[S] | None:
+    async def repeated(self, aggregate_id: str, scope: Scope, command: Command) -> Stored[S] | None:
         """The aggregate if this very command has created it before: ask before rules that would refuse it now.
 
-        None where there is none with that id. Raises Conflict (id_taken) if another command made it.
+        scope: what the caller may open now. None where there is no aggregate with that id. Raises Conflict (id_taken)
+        if another command made it, NotFound if it has left the scope since.
         """
         document = await self._look(aggregate_id)
         if document is None:
@@ -249,13 +250,16 @@ class Repository(Generic[S]):
                 f"The id {aggregate_id} belongs to another record: leave it out or choose a new one.",
                 f"编号 {aggregate_id} 已属于另一条记录:请去掉它或换一个新的。",
             )
+        if not scope.allows(document.get("owner"), document.get("office"), document.get("region")):
+            raise NotFound()
         return self._stored(document)
 
-    async def create(self, state: S, happened: Happened, command: Command) -> Stored[S]:
+    async def create(self, state: S, happened: Happened, command: Command, scope: Scope) -> Stored[S]:
         """Insert a new aggregate with its first event.
 
-        The caller chooses the id, so a repetition is harmless: it answers the stored one. Raises
-        Conflict (id_taken) if another command made it, DuplicateKey if a unique index of the service refuses.
+        The caller chooses the id, so a repetition is harmless: it answers the stored one as far as `scope`, what the
+        caller may open now, reaches. Raises Conflict (id_taken) if another command made it, NotFound for a repetition
+        out of reach, DuplicateKey if a unique index of the service refuses.
         """
         aggregate_id: str = state.id  # type: ignore[attr-defined]
         fields = self._print(state)
@@ -274,7 +278,7 @@ class Repository(Generic[S]):
             await self._write(Insert(document))
         except DuplicateKey:
             # A repetition trips over its own numbers and names as well as over its id.
-            if (stored := await self.repeated(aggregate_id, command)) is not None:
+            if (stored := await self.repeated(aggregate_id, scope, command)) is not None:
                 return stored
             raise
         self.on_save()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chassis.entries import IMPORT, Entry, any_past, import_right_needed
 from chassis.identity import ADMINISTRATOR, SERVICE, Caller
 from chassis.problems import Forbidden, NotFound
-from chassis.scope import within
+from chassis.scope import Scope, everything, within
 from contracts.customers import Ownership
 from customers.repositories import ORGANISATION, Repositories
 
@@ -15,6 +15,11 @@ KEEPERS = frozenset(
 """Roles that keep customer files; the owner reads results only."""
 ASSIGNERS = frozenset({"office_head", "regional_supervisor", "top_manager", "administrator"})
 """Roles that may give a customer to somebody else: the supervisors of both sides (C-07)."""
+
+
+def reach(caller: Caller) -> Scope:
+    """Where the caller may enter customers: an import is for anybody, everybody else enters what they see."""
+    return everything("an import is for anybody") if caller.may(IMPORT) else within(caller)
 
 
 def may_organise(caller: Caller) -> None:

@@ -13,8 +13,7 @@ the owner 经营者 reads results only and no orders. A clerk who enters somethi
 served (L223) may take the steps that this person may take.
 Nobody verifies an order that they have received themselves, unless it is an import.
 
-Product costs, and with them the unit costs on an order, are shown to those who lead or keep the books. A
-salesperson sees the margin of own orders (O-19) without the costs; the service desk sees neither.
+Who sees costs and margins: kernel/permissions.py, one table for all services.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ from chassis.problems import Forbidden, Invalid
 from chassis.scope import Scope, everything, within
 from contracts.orders import Order
 from contracts.staff import Person
+from kernel.permissions import sees
 from orders.known import Known
 
 _FIELD = frozenset({"salesperson", "office_head", "regional_supervisor"})
@@ -49,9 +49,6 @@ STEPS: Mapping[str, frozenset[str]] = {
 
 SUPERVISORS = frozenset({"office_head", "regional_supervisor"})
 """Roles that may say whose order it is, within their scope."""
-
-_COSTS = frozenset({"top_manager", "administrator", "service", "regional_supervisor", "office_head", "clerk"})
-_MARGINS = _COSTS | {"salesperson"}
 
 
 def may_price(caller: Caller) -> None:
@@ -100,11 +97,11 @@ def reach(caller: Caller) -> Scope:
 
 
 def sees_costs(caller: Caller) -> bool:
-    return caller.role in _COSTS
+    return sees(caller.role, "costs")
 
 
 def sees_margins(caller: Caller) -> bool:
-    return caller.role in _MARGINS
+    return sees(caller.role, "margins")
 
 
 async def speaks_for(known: Known, caller: Caller, body: Entry) -> Person | None:

@@ -58,7 +58,7 @@ async def register(
     Raises Forbidden, Invalid (unknown_person, no_office, unknown_customer), NotPossible,
     Conflict (duplicate_customer, id_taken).
     """
-    if (stored := await repositories.customers.repeated(new.id, command)) is not None:
+    if (stored := await repositories.customers.repeated(new.id, rights.reach(caller), command)) is not None:
         return stored
     owner = await repositories.person(new.owner, "owner")
     if new.imported and at.date() < owner.joined_on:
@@ -95,7 +95,7 @@ async def register(
     await _check_known(repositories, caller, set(customer.not_duplicate_of))
     await _check_alone(repositories, caller, customer)
     try:
-        return await repositories.customers.create(customer, happened, command)
+        return await repositories.customers.create(customer, happened, command, rights.reach(caller))
     except DuplicateKey:
         raise await _lost_race(repositories, caller, customer) from None
 

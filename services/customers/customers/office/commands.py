@@ -18,7 +18,7 @@ async def register(repositories: Repositories, command: Command, office: Office,
     """Raises Invalid (unknown_region), Conflict (code_taken, id_taken)."""
     await repositories.region(office.regions[0].region)
     try:
-        return await repositories.offices.create(*model.register(office, at), command)
+        return await repositories.offices.create(*model.register(office, at), command, ORGANISATION)
     except DuplicateKey:
         raise code_taken(office.code) from None
 

@@ -18,6 +18,7 @@ from contracts.staff import Role
 from customers import rights
 from customers.doors import Email, Phone, RecordId, repositories, when
 from customers.person import commands, queries
+from customers.repositories import ORGANISATION
 
 router = routes("organisation")
 
@@ -69,7 +70,7 @@ async def register(request: Request, caller: CallerDep, command: CommandDep, bod
     at = when(body)
     known = repositories(request)
     person_id = record_id(body, command, "people")
-    if (stored := await known.people.repeated(person_id, command)) is None:
+    if (stored := await known.people.repeated(person_id, ORGANISATION, command)) is None:
         first = await commands.posting(
             known,
             person_id,

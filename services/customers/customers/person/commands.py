@@ -67,7 +67,7 @@ async def register(
         imported=imported,
     )
     day = await _day(repositories, person, at)
-    return await repositories.people.create(*model.register(person, at, day), command)
+    return await repositories.people.create(*model.register(person, at, day), command, ORGANISATION)
 
 
 async def update(

@@ -17,7 +17,7 @@ from customers.repositories import ORGANISATION, Repositories
 async def register(repositories: Repositories, command: Command, region: Region, at: datetime) -> Stored[Region]:
     """Raises Conflict (code_taken, id_taken)."""
     try:
-        return await repositories.regions.create(*model.register(region, at), command)
+        return await repositories.regions.create(*model.register(region, at), command, ORGANISATION)
     except DuplicateKey:
         raise code_taken(region.code) from None
 

@@ -52,7 +52,7 @@ async def receive(
     (unknown_customer, unknown_person, no_office), NotPossible, Conflict (id_taken).
     """
     rights.may_take(act.caller, "receipt", act.speaks_for)
-    if (stored := await repositories.orders.repeated(order_id, act.command)) is not None:
+    if (stored := await repositories.orders.repeated(order_id, rights.reach(act.caller), act.command)) is not None:
         return stored
     buyer, products = await asyncio.gather(
         repositories.known.customer(customer, rights.reach(act.caller)),
@@ -81,7 +81,7 @@ async def receive(
         number = await repositories.numbers.take(series, order_id)
         numbered = order.model_copy(update={"number": order_number(series, number)})
         try:
-            stored = await repositories.orders.create(numbered, happened, act.command)
+            stored = await repositories.orders.create(numbered, happened, act.command, rights.reach(act.caller))
         except DuplicateKey:
             continue  # we were so slow that the number went to the next one
         if stored.state.number == numbered.number:

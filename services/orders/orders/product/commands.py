@@ -18,7 +18,7 @@ from orders.repositories import CATALOGUE, Repositories
 async def register(repositories: Repositories, act: Act, product: Product, day: date) -> Stored[Product]:
     """Raises NotPossible, Conflict (code_taken, id_taken)."""
     try:
-        return await repositories.products.create(*model.register(product, act.at, day), act.command)
+        return await repositories.products.create(*model.register(product, act.at, day), act.command, CATALOGUE)
     except DuplicateKey:
         raise code_taken(product.code) from None
 

@@ -11,7 +11,7 @@ from chassis.identity import Caller
 from chassis.money import LARGEST, decimals
 from chassis.mongo import DuplicateKey, duplicate_field
 from chassis.problems import Conflict, Forbidden, Invalid, NotFound
-from chassis.scope import within
+from chassis.scope import Scope, everything, within
 from contracts.backdating import business_date, instant
 from contracts.envelope import Happened, Imported
 from contracts.money import Money
@@ -31,6 +31,11 @@ def may_set(caller: Caller) -> None:
             "Targets are set by office heads, regional supervisors and top managers.",
             "目标由办事处主任、区域主管或高层主管设定。",
         )
+
+
+def reach(caller: Caller) -> Scope:
+    """Where the caller may write: an import is for anybody, everybody else writes what they see."""
+    return everything("an import is for anybody") if caller.may(IMPORT) else within(caller)
 
 
 def may_speak_for(caller: Caller, body: Entry) -> None:
@@ -58,11 +63,11 @@ async def publish(
     NotPossible (not_measurable, too_far_back, in_the_future).
     """
     may_set(caller)
-    if (stored := await targets.repeated(target_id, command)) is not None:
+    if (stored := await targets.repeated(target_id, reach(caller), command)) is not None:
         return stored
     _payable(amount)
     person, office, region = await _place(organisation, person_id, month)
-    if not caller.may(IMPORT) and not within(caller).allows(person.id, office.id, region):
+    if not reach(caller).allows(person.id, office.id, region):
         raise unknown_person(person_id, month)
     at, day = _when(caller, office, occurred_at)
     target, happened = model.publish(
@@ -77,7 +82,7 @@ async def publish(
         imported=imported,
     )
     try:
-        return await targets.create(target, happened, command)
+        return await targets.create(target, happened, command, reach(caller))
     except DuplicateKey as error:
         if duplicate_field(error) == "_id":
             raise

@@ -44,7 +44,7 @@ async def apply(
 
     Raises Invalid (unknown_person, not_on_roster) for the deputy, Conflict (absence_overlaps, id_taken).
     """
-    if (stored := await repositories.absences.repeated(absence_id, act.command)) is not None:
+    if (stored := await repositories.absences.repeated(absence_id, rights.reach(act.caller), act.command)) is not None:
         return stored
     check_day(at.office, at.day, act, field="first_day", ahead=True)
     absence = Absence.model_validate(
@@ -71,7 +71,7 @@ async def apply(
                 field="deputy",
             )
     await _free(repositories, applied)
-    return await repositories.absences.create(applied, happened, act.command)
+    return await repositories.absences.create(applied, happened, act.command, rights.reach(act.caller))
 
 
 async def approve(repositories: Repositories, act: Act, absence_id: str, reason: str) -> Stored[Absence]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from chassis import ids
 from chassis.aggregate import Decision, Stored
-from chassis.problems import Conflict
+from chassis.problems import Conflict, NotFound
 from chassis.scope import everything
 from contracts.backdating import business_date, check_time, instant
 from contracts.visits import Call, Direction
@@ -56,8 +56,10 @@ async def log(
                     "This call is logged already, for somebody else.",
                     "该通话已登记在其他人员名下。",
                 )
+            if not rights.reach(act.caller).allows(stored.state.owner, stored.state.office, stored.state.region):
+                raise NotFound()
             return stored
-    elif (stored := await repositories.calls.repeated(call_id, command)) is not None:
+    elif (stored := await repositories.calls.repeated(call_id, rights.reach(act.caller), command)) is not None:
         return stored
     business_date(place.office, began, act.now, any_past=act.any_past)
     known = await repositories.known.customer(customer, rights.reach(act.caller)) if customer else None
@@ -76,7 +78,7 @@ async def log(
             "external_id": external_id,
         }
     )
-    return await repositories.calls.create(*model.log(call), command)
+    return await repositories.calls.create(*model.log(call), command, rights.reach(act.caller))
 
 
 async def correct(repositories: Repositories, act: Act, call_id: str, changes: Mapping[str, Any]) -> Stored[Call]:

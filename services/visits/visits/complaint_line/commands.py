@@ -58,4 +58,4 @@ async def _raise(repositories: Repositories, complaint: FieldComplaint, happened
         causation=command.causation,
         traceparent=command.traceparent,
     )
-    await repositories.complaints.create(complaint, happened, once)
+    await repositories.complaints.create(complaint, happened, once, _BUS)

@@ -59,7 +59,7 @@ class Errand:
 
 async def draft(repositories: Repositories, act: Act, place: Place, report_id: str) -> Stored[DailyReport]:
     """A report of the place's day, prefilled. Raises Conflict (report_exists, id_taken)."""
-    if (stored := await repositories.reports.repeated(report_id, act.command)) is not None:
+    if (stored := await repositories.reports.repeated(report_id, rights.reach(act.caller), act.command)) is not None:
         return stored
     check_day(place.office, place.day, act)
     report = DailyReport.model_validate(
@@ -77,7 +77,7 @@ async def draft(repositories: Repositories, act: Act, place: Place, report_id: s
         report, act.step_on(place.day), await facts(repositories, place.person.id, place.day)
     )
     try:
-        return await repositories.reports.create(drafted, happened, act.command)
+        return await repositories.reports.create(drafted, happened, act.command, rights.reach(act.caller))
     except DuplicateKey:
         of_the_day = {"owner": place.person.id, "business_date": place.day.isoformat()}
         there = await repositories.reports.find(everything("the one that is in the way is theirs, too"), of_the_day)

@@ -306,7 +306,7 @@ async def _open(
         causation=command.causation,
         traceparent=command.traceparent,
     )
-    await repositories.duties.create(known, happened, once)
+    await repositories.duties.create(known, happened, once, _BUS)
 
 
 async def _owed(repositories: Repositories, duty: FormDuty) -> bool:

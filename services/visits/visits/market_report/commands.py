@@ -47,7 +47,9 @@ async def submit(repositories: Repositories, act: Act, report_id: str, situation
     Its recipient has the hours of the office's policy from now on, however far back it was written. Raises
     Forbidden (person_needed), Invalid (no_office, unknown_visit, unknown_customer), NotPossible, Conflict (id_taken).
     """
-    if (stored := await repositories.market_reports.repeated(report_id, act.command)) is not None:
+    if (
+        stored := await repositories.market_reports.repeated(report_id, rights.reach(act.caller), act.command)
+    ) is not None:
         return stored
     person = rights.needed(act.person)
     place = await repositories.known.at(person, act.at)
@@ -74,7 +76,7 @@ async def submit(repositories: Repositories, act: Act, report_id: str, situation
             "imported": act.imported,
         }
     )
-    return await repositories.market_reports.create(*model.submit(report), act.command)
+    return await repositories.market_reports.create(*model.submit(report), act.command, rights.reach(act.caller))
 
 
 async def acknowledge(repositories: Repositories, act: Act, report_id: str) -> Stored[MarketReport]:

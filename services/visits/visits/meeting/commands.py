@@ -53,7 +53,7 @@ async def plan(
     Raises Forbidden (person_needed, not_a_supervisor), Invalid (unknown_person, not_in_your_reach, no_office),
     NotPossible, Conflict (id_taken).
     """
-    if (stored := await repositories.meetings.repeated(meeting_id, act.command)) is not None:
+    if (stored := await repositories.meetings.repeated(meeting_id, rights.reach(act.caller), act.command)) is not None:
         return stored
     holder = rights.needed(act.person)
     around = day or act.at.date()
@@ -78,7 +78,7 @@ async def plan(
         trigger=trigger,
         imported=act.imported,
     )
-    return await repositories.meetings.create(*model.plan(meeting, step), act.command)
+    return await repositories.meetings.create(*model.plan(meeting, step), act.command, rights.reach(act.caller))
 
 
 async def hold(

@@ -66,7 +66,7 @@ async def draft(
     Raises Invalid (no_office, unknown_customer, stop_taken), NotPossible (too_far_back and what is wrong with a
     stop), Conflict (plan_exists, day_closed, id_taken).
     """
-    if (stored := await repositories.plans.repeated(plan_id, act.command)) is not None:
+    if (stored := await repositories.plans.repeated(plan_id, rights.reach(act.caller), act.command)) is not None:
         return stored
     place = await _place(repositories, act, day)
     stops = await _stops(repositories, act, plan_id, wanted, ())
@@ -79,7 +79,7 @@ async def copy(repositories: Repositories, act: Act, plan_id: str, *, day: date,
     Left out are the stops whose customer the person does not hold any more. Raises Conflict (nothing_to_copy)
     where there is no plan of that day, and as `draft` does.
     """
-    if (stored := await repositories.plans.repeated(plan_id, act.command)) is not None:
+    if (stored := await repositories.plans.repeated(plan_id, rights.reach(act.caller), act.command)) is not None:
         return stored
     place = await _place(repositories, act, day)
     found = await _of_day(repositories, place.person.id, source)
@@ -218,7 +218,7 @@ async def _create(
         imported=act.imported,
     )
     try:
-        return await repositories.plans.create(plan, happened, act.command)
+        return await repositories.plans.create(plan, happened, act.command, rights.reach(act.caller))
     except DuplicateKey:
         there = await _of_day(repositories, place.person.id, place.day)
         raise Conflict(

@@ -32,7 +32,9 @@ async def change(
     stored = await queries.one(repositories, office_id)
     if stored.version == 0 and command.expected in (None, 0):
         try:
-            return await repositories.policies.create(*model.set_to(stored.state, changes, office, at), command)
+            return await repositories.policies.create(
+                *model.set_to(stored.state, changes, office, at), command, queries.RULES
+            )
         except Conflict:  # somebody else was the first
             stored = await queries.one(repositories, office_id)
             raise Stale(stored.version) from None

@@ -8,6 +8,8 @@ from datetime import date, datetime
 
 from chassis import ids
 from chassis.aggregate import Command, Decision, Stored
+from chassis.problems import Forbidden, NotFound
+from chassis.scope import everything
 from contracts.staff import Person
 from contracts.steps import Step
 from contracts.visits import Task, TaskSource, TaskStatus
@@ -16,6 +18,8 @@ from visits.doors import Act
 from visits.known import Place
 from visits.repositories import Repositories
 from visits.task import model
+
+_LINE = everything("the reporting line decides who assigns a task, and a form's task follows for nobody")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,8 @@ async def assign(
 
     Raises Invalid (unknown_person, no_office), Forbidden (outside_reporting_line), NotPossible, Conflict (id_taken).
     """
-    if (stored := await repositories.tasks.repeated(task_id, act.command)) is not None:
+    if (stored := await repositories.tasks.repeated(task_id, _LINE, act.command)) is not None:
+        await _may_open(repositories, act, stored.state)
         return stored
     person = await repositories.known.person(assignee, "assignee")
     place = await repositories.known.at(person, act.at, "assignee")
@@ -74,7 +79,7 @@ async def assign(
             "imported": act.imported,
         }
     )
-    return await repositories.tasks.create(*model.assign(task, step), act.command)
+    return await repositories.tasks.create(*model.assign(task, step), act.command, _LINE)
 
 
 async def follow(repositories: Repositories, command: Command, errand: Errand) -> Stored[Task]:
@@ -104,7 +109,18 @@ async def follow(repositories: Repositories, command: Command, errand: Errand) -
     )
     # Whoever calls it, a repetition must be known as one.
     once = replace(command, key=None, fingerprint=errand.task, expected=None)
-    return await repositories.tasks.create(*model.assign(task, step), once)
+    return await repositories.tasks.create(*model.assign(task, step), once, _LINE)
+
+
+async def _may_open(repositories: Repositories, act: Act, task: Task) -> None:
+    """Raises NotFound for a task that the caller neither sees nor, such as a superior's deputy, may still assign."""
+    if not rights.reach(act.caller).allows(task.owner, task.office, task.region):
+        assignee = await repositories.known.person(task.owner, "assignee")
+        today = (await repositories.known.office(task.office)).business_date(act.now)
+        try:
+            await may_assign(repositories, act, assignee, today)
+        except Forbidden:
+            raise NotFound() from None
 
 
 async def may_assign(repositories: Repositories, act: Act, assignee: Person, day: date) -> None:

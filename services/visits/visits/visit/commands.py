@@ -65,7 +65,7 @@ async def unplanned(
 
     Raises Invalid (unknown_customer, no_office), NotPossible, Conflict (id_taken).
     """
-    if (stored := await repositories.visits.repeated(visit_id, act.command)) is not None:
+    if (stored := await repositories.visits.repeated(visit_id, rights.reach(act.caller), act.command)) is not None:
         return stored
     if await repositories.plans.find(everything("an id is taken whoever has it"), {"stops.id": visit_id}, limit=1):
         raise Conflict(
@@ -94,7 +94,7 @@ async def unplanned(
         position_required=required,
         imported=act.imported,
     )
-    return await repositories.visits.create(visit, happened, act.command)
+    return await repositories.visits.create(visit, happened, act.command, rights.reach(act.caller))
 
 
 async def check_in(
@@ -288,7 +288,7 @@ async def make(repositories: Repositories, plan_id: str, visit_id: str) -> None:
     command = Command(actor="/visits", fingerprint=f"stop {visit_id}")
     # An unplanned visit that has taken the id must not keep the plan's other visits from coming.
     with contextlib.suppress(Conflict):
-        await repositories.visits.create(*model.of_stop(plan, stop, plan.first_submitted_at), command)
+        await repositories.visits.create(*model.of_stop(plan, stop, plan.first_submitted_at), command, _STOPS)
 
 
 async def make_all(repositories: Repositories, person: str, day: date) -> None:
