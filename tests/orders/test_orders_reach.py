@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import Any
 
@@ -256,3 +257,12 @@ async def test_what_is_misspelt_is_not_lost(shop: Shop) -> None:
     assert fields(await shop.receive(currency="XXQ")) == ["currency"]
     both = await shop.receive(lines=[line(discount={"minor": 1, "currency": "CNY"}, discount_percent=1)])
     assert fields(both) == ["lines.0"]
+
+
+async def test_a_repeated_receipt_is_not_found_after_the_order_has_left_the_callers_scope(shop: Shop) -> None:
+    body = new_order()
+    made = await shop.post(CHEN, "orders", body, key="k")
+    assert made.status_code == 201, made.text
+    assert (await shop.post(CHEN, "orders", body, key="k")).json() == made.json()
+    moved = dataclasses.replace(CHEN, office="lax", region="west", offices=("lax",))
+    assert codes(await shop.post(moved, "orders", body, key="k")) == (404, "not_found")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import httpx
@@ -270,3 +271,12 @@ async def test_reporting_publishes_its_targets_again_for_an_administrator(compan
         assert (
             await company.door.post("/api/v1/resync/reporting", headers=company.door.as_(who))
         ).status_code == status
+
+
+async def test_a_repeated_publication_is_not_found_after_the_target_has_left_the_callers_scope(
+    company: Reporting,
+) -> None:
+    assert (await publish(company, key="k")).status_code == 201
+    moved = dataclasses.replace(HEAD, office="can", region="south", offices=("can",))
+    refused = await publish(company, moved, key="k")
+    assert (refused.status_code, refused.json()["code"]) == (404, "not_found")
