@@ -18,7 +18,7 @@ from chassis.problems import Invalid, NotFound
 from reporting import access
 from reporting.formulas import FORMULAS, amounts
 from reporting.ledgers import Known, Ledger, Standing, Wanted
-from reporting.measures import SHAPES
+from reporting.measures import SHAPES, Shape
 from reporting.organisation import Organisation
 from reporting.periods import Cadence, Period
 from reporting.totals import COMPANY, Node, Totals, add_up
@@ -84,7 +84,7 @@ class Answers:
             chunk *= 2
             rows += await self._rows(ledger, wanted, cadence, now, after, limit + 1)
         shown = rows[:limit]
-        items = await self._items(ledger, level, cadence, shown, at)
+        items = await self._items(ledger, level, cadence, shown, at, caller.role)
         more = encode_cursor(_key(shown[-1]), sort) if len(rows) > limit else None
         return Page(items, more)
 
@@ -123,7 +123,7 @@ class Answers:
             for fact in found:
                 if left == 0:
                     return Page(await self._named(rows), encode_cursor(last, sort))
-                rows += _rows_of(fact, measures, day, here)
+                rows += _rows_of(fact, measures, day, here, caller.role)
                 last = (day, fact["_id"])
                 left -= 1
         return Page(await self._named(rows))
@@ -173,7 +173,7 @@ class Answers:
         return rows
 
     async def _items(
-        self, ledger: Ledger, level: str, cadence: Cadence, rows: Sequence[Row], at: datetime | None
+        self, ledger: Ledger, level: str, cadence: Cadence, rows: Sequence[Row], at: datetime | None, role: str
     ) -> list[Document]:
         today = self.today(at)
         zones = await self._organisation.zones() if level in ("office", "person") else {}
@@ -206,7 +206,7 @@ class Answers:
                     "level": level,
                     "id": row.unit,
                     "name": row.name,
-                    "measures": shown(add_up(totals), add_up(elapsed)),
+                    "measures": shown(add_up(totals), add_up(elapsed), role),
                 }
             )
         return items
@@ -218,20 +218,25 @@ class Answers:
         return rows
 
 
-def shown(total: Totals, elapsed: Totals) -> Document:
-    """Totals as answers show them: every measure, counts as they are, money as a list by currency."""
+def shown(total: Totals, elapsed: Totals, role: str) -> Document:
+    """Totals as answers show them: every measure, counts as they are, money as a list by currency.
+
+    Parts that the role does not see on a record are left out here too.
+    """
     answer: Document = {
-        name: _parts(name, total, SHAPES[name].counts, SHAPES[name].amounts)
+        name: _parts(name, total, SHAPES[name].seen_by(role))
         for name in MEASURES
         if name in SHAPES and SHAPES[name].shown
     }
-    return answer | {name: formula.answer(total, elapsed) for name, formula in FORMULAS.items()}
+    return answer | {
+        name: formula.answer(total, elapsed) for name, formula in FORMULAS.items() if formula.seen_by(role)
+    }
 
 
-def _parts(name: str, total: Totals, counts: Sequence[str], money: Sequence[str]) -> Document:
-    return {part: total.get(f"{name}/{part}", 0) for part in counts} | {
+def _parts(name: str, total: Totals, shape: Shape) -> Document:
+    return {part: total.get(f"{name}/{part}", 0) for part in shape.counts} | {
         part: [{"minor": minor, "currency": currency} for currency, minor in amounts(total, f"{name}/{part}").items()]
-        for part in money
+        for part in shape.amounts
     }
 
 
@@ -247,7 +252,7 @@ def _stored(measure: str | None) -> list[str]:
     raise Invalid(None, f"measure is one of: {known}.", f"measure 可为:{known}。", field="measure")
 
 
-def _rows_of(fact: Document, measures: Sequence[str], day: str, nodes: Sequence[Node]) -> list[Document]:
+def _rows_of(fact: Document, measures: Sequence[str], day: str, nodes: Sequence[Node], role: str) -> list[Document]:
     prefix, _, aggregate_id = fact["_id"].partition(":")
     rows: list[Document] = []
     for said in fact["counts"]:
@@ -258,7 +263,6 @@ def _rows_of(fact: Document, measures: Sequence[str], day: str, nodes: Sequence[
         for measure in said["measures"]:
             if measure not in measures:
                 continue
-            shape = SHAPES[measure]
             rows.append(
                 {
                     "kind": prefix,
@@ -270,7 +274,7 @@ def _rows_of(fact: Document, measures: Sequence[str], day: str, nodes: Sequence[
                     "office": office,
                     "region": region,
                     **fact["row"],
-                    **_parts(measure, said["values"], shape.counts, shape.amounts),
+                    **_parts(measure, said["values"], SHAPES[measure].seen_by(role)),
                 }
             )
     return rows

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from kernel.permissions import Confidential, sees
 from reporting.totals import Totals
 
 
@@ -23,6 +24,11 @@ class Formula:
     sources: tuple[str, ...]
     """The measures whose facts are behind it."""
     compute: Callable[[Totals, Totals], dict[str, Any]]
+    confidential: Confidential | None = None
+    """What a role must see to see this rate, where it is made of costs or margins: kernel/permissions.py."""
+
+    def seen_by(self, role: str) -> bool:
+        return self.confidential is None or sees(role, self.confidential)
 
     def answer(self, total: Totals, elapsed: Totals) -> dict[str, Any]:
         return {**self.compute(total, elapsed), "formula": self.id}

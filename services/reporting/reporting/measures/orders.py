@@ -90,7 +90,11 @@ SOURCE = Source(
     prefix="order",
     topic=ORDERS,
     measures={
-        "orders_confirmed": Shape(counts=("count", "without_cost"), amounts=("amount", "margin")),
+        "orders_confirmed": Shape(
+            counts=("count", "without_cost"),
+            amounts=("amount", "margin"),
+            confidential={"margin": "margins", "without_cost": "margins"},
+        ),
         "orders_cancelled": Shape(counts=("count",), amounts=("amount",)),
         "on_time_completion": Shape(counts=("numerator", "denominator"), shown=False),
     },

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from contracts.topics import Topic
+from kernel.permissions import Confidential, sees
 from reporting.totals import Contribution
 
 
@@ -18,6 +19,19 @@ class Shape:
     """Each a list with one entry per currency."""
     shown: bool = True
     """False for counts that only a formula shows."""
+    confidential: Mapping[str, Confidential] = field(default_factory=dict)
+    """The parts that only some roles see, as on the records that they are the sums of: kernel/permissions.py."""
+
+    def seen_by(self, role: str) -> Shape:
+        """The parts that a role sees."""
+        hidden = {part for part, what in self.confidential.items() if not sees(role, what)}
+        if not hidden:
+            return self
+        return replace(
+            self,
+            counts=tuple(part for part in self.counts if part not in hidden),
+            amounts=tuple(part for part in self.amounts if part not in hidden),
+        )
 
 
 @dataclass(frozen=True, slots=True)
