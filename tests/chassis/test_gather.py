@@ -12,7 +12,7 @@ from chassis.aggregate import Repository, Stored
 from chassis.gather import MOST, Gathered
 from chassis.identity import Caller
 from chassis.mongo import UNAVAILABLE, DuplicateKey, Insert, NoMatch, Replace, write_each
-from chassis.problems import NotFound
+from chassis.problems import Invalid, NotFound
 from chassis.scope import everything, within
 from tests.chassis.parcels import Parcel, by, moved, sent
 
@@ -110,7 +110,7 @@ async def test_one_bad_item_does_not_fail_its_neighbours(parcels: Repository[Par
         *(parcels.create(state, what, by(), ALL) for state in [*good[:2], *bad, *good[2:]]), return_exceptions=True
     )
     failed = [type(answer) for answer in answers if isinstance(answer, BaseException)]
-    assert failed == [OverflowError, DuplicateKey]
+    assert failed == [Invalid, DuplicateKey]
     assert set(await placed(parcels)) == {taken.id, *(state.id for state in good)}
 
 

@@ -2,11 +2,12 @@
 
 A document is
 
-    {_id, version, ...state, keys, shard, outbox: [{version, type, at, event}], unsent_since,
+    {_id, version, ...state, keys, shard, outbox: [{version, at, event}], outbox_bytes, unsent_since,
      handled: [{key, fingerprint, version}], created: {key, fingerprint}}
 
 `outbox` holds events that the relay has not published yet, oldest first, each as the very bytes that
-go on the bus. `keys` are private fields derived from the state, for indexes and searches.
+go on the bus, and `outbox_bytes` how many they are together. `keys` are private fields derived from the state, for
+indexes and searches. Free-form fields of the state are stored as chassis/free_form.py says.
 """
 
 from __future__ import annotations
@@ -20,8 +21,12 @@ from functools import cached_property
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import orjson
+import structlog
+from prometheus_client import Counter
+from pydantic import ValidationError
 
 from chassis import clock, ids
+from chassis.free_form import stored_form
 from chassis.gather import Gathered
 from chassis.mongo import (
     ASCENDING,
@@ -32,15 +37,21 @@ from chassis.mongo import (
     Insert,
     NoMatch,
     Replace,
+    Unreadable,
     Write,
+    not_storable,
+    read_each,
+    too_large,
     unavailable,
     write_each,
 )
 from chassis.paging import Page, Paging
-from chassis.problems import Conflict, NotFound, Stale
+from chassis.problems import Conflict, Invalid, NotFound, Stale, TooLarge, Unavailable, UnreadableRecord
 from chassis.received import Received
 from chassis.scope import Scope
 from contracts.envelope import Happened, Published, sequence
+
+log = structlog.get_logger()
 
 S = TypeVar("S", bound=Published)
 Decision: TypeAlias = tuple[S, Happened | None]
@@ -52,6 +63,21 @@ HANDLED = 32
 """How many idempotency keys a document keeps; a client's retries come within a few commands."""
 ATTEMPTS = 20
 """How often a lost race is decided again before the caller is told to come back."""
+
+RECORD_LIMIT = 960_000
+"""Bytes of a record's event, its envelope included. Kafka takes 1,048,576 of a record by default, with its key, its
+headers and the frame around it."""
+EVENT_LIMIT = 1_020_000
+"""Up to here a full record takes its further steps, such as a cancellation: see SMALL_STEP."""
+SMALL_STEP = 16_384
+"""Bytes. A step that adds less may use the space between the two limits; it says who, when and why."""
+OUTBOX_LIMIT = 8 * 2**20
+"""Bytes of unsent events in one document. MongoDB takes 16 MB of a document, and a state of RECORD_LIMIT takes up to
+six times its JSON in BSON, if it is a list of small numbers."""
+READABLE_REMEMBERED = 20_000
+"""Records of a collection that are known to suit their model in the version that they have: each is validated once."""
+
+_unreadable = Counter("unreadable_records_total", "Stored records that could not be read, when met", ["collection"])
 
 
 class Topic(Protocol):
@@ -118,12 +144,15 @@ class Listed(Stored[S]):
     """One of a list. What is stored is the JSON form already: it is parsed only for those who look at the state.
 
     A page of 50 came 0.9 times as fast as through `response_model` without this, 2.2 times with it.
+    state: where it has been parsed already.
     """
 
-    def __init__(self, model: type[S], fields: dict[str, Any], version: int) -> None:
+    def __init__(self, model: type[S], fields: dict[str, Any], version: int, state: S | None = None) -> None:
         self._model = model
         self._fields = fields
         self.version = version
+        if state is not None:
+            self.state = state
 
     @cached_property
     def state(self) -> S:  # type: ignore[override]
@@ -194,6 +223,9 @@ class Repository(Generic[S]):
         self._state = state
         self._fields = [name for name in state.model_fields if name != "id"]
         self._keys = keys
+        self._form = stored_form(state)
+        self._readable: dict[str, int] = {}
+        self._reported: set[tuple[str, Any]] = set()
         self.on_save: Callable[[], None] = lambda: None
         """Called after each write; a relay in the same process sets it to its nudge."""
         # Saves and look-ups of different aggregates that come together go together.
@@ -224,16 +256,19 @@ class Repository(Generic[S]):
         sort: Sequence[tuple[str, int]] = (("_id", ASCENDING),),
         limit: int = 0,
     ) -> list[Stored[S]]:
-        """The aggregates within the scope that fit; `limit` 0 is all of them."""
-        cursor = self.collection.find(_both(scope.filter, where), _PUBLIC).sort(list(sort)).limit(limit)
-        return [self._listed(document) for document in await cursor.to_list(None)]
+        """The aggregates within the scope that fit; `limit` 0 is all of them. Unreadable ones are left out."""
+        documents = await read_each(
+            self.collection, _both(scope.filter, where), _PUBLIC, sort=sort or (("_id", ASCENDING),), limit=limit
+        )
+        return [stored for document in documents if (stored := self._listed(document)) is not None]
 
     async def page(self, scope: Scope, where: Mapping[str, Any] | None, paging: Paging) -> Page[Stored[S]]:
-        """One page within the scope, in the order that `paging` names."""
+        """One page within the scope, in the order that `paging` names. Unreadable ones are left out and counted."""
         query = _both(_both(scope.filter, where), paging.where())
-        cursor = self.collection.find(query, _PUBLIC).sort(paging.order()).limit(paging.limit + 1)
-        documents = await cursor.to_list(None)
-        return paging.page(documents, self._listed)
+        documents = await read_each(self.collection, query, _PUBLIC, sort=paging.order(), limit=paging.limit + 1)
+        found = paging.page(documents, self._listed)
+        items = [stored for stored in found.items if stored is not None]
+        return Page(items, found.next_cursor, unreadable=len(found.items) - len(items))
 
     async def repeated(self, aggregate_id: str, scope: Scope, command: Command) -> Stored[S] | None:
         """The aggregate if this very command has created it before: ask before rules that would refuse it now.
@@ -244,6 +279,8 @@ class Repository(Generic[S]):
         document = await self._look(aggregate_id)
         if document is None:
             return None
+        if isinstance(document, Unreadable):
+            raise self._cannot_read(document, document.reason)
         if not _created_by(document, command):
             raise Conflict(
                 "id_taken",
@@ -259,17 +296,21 @@ class Repository(Generic[S]):
 
         The caller chooses the id, so a repetition is harmless: it answers the stored one as far as `scope`, what the
         caller may open now, reaches. Raises Conflict (id_taken) if another command made it, NotFound for a repetition
-        out of reach, DuplicateKey if a unique index of the service refuses.
+        out of reach, DuplicateKey if a unique index of the service refuses, TooLarge beyond RECORD_LIMIT.
         """
         aggregate_id: str = state.id  # type: ignore[attr-defined]
         fields = self._print(state)
         recorded = clock.now()
+        entry = self._entry(aggregate_id, 1, happened, fields, command, recorded)
+        if len(entry["event"]) > RECORD_LIMIT:
+            raise TooLarge(len(entry["event"]), RECORD_LIMIT)
         document = {
             "_id": aggregate_id,
             "version": 1,
-            **fields,
+            **self._stored_fields(fields, state),
             "shard": shard_of(aggregate_id),
-            "outbox": [self._entry(aggregate_id, 1, happened, fields, command, recorded)],
+            "outbox": [entry],
+            "outbox_bytes": len(entry["event"]),
             "unsent_since": recorded,
             "handled": [],
             "created": {"key": command.key, "fingerprint": command.fingerprint},
@@ -297,7 +338,8 @@ class Repository(Generic[S]):
 
         A key that was handled before answers the aggregate as it stands; `decide` without an event writes
         nothing. Raises NotFound, Stale (the caller's version is not the current one), Conflict (a key used
-        for something else, or too many lost races), and whatever `decide` raises.
+        for something else, or too many lost races), UnreadableRecord, TooLarge, Unavailable (events_waiting: so many
+        events of this record wait for the bus that no further one fits in), and whatever `decide` raises.
         """
         for _ in range(ATTEMPTS):
             document = await self._load(aggregate_id, scope)
@@ -310,7 +352,7 @@ class Repository(Generic[S]):
             state, happened = await decision if isinstance(decision, Awaitable) else decision
             if happened is None:
                 return stored
-            if await self._save(stored, state, happened, command):
+            if await self._save(stored, state, happened, command, document.get("outbox_bytes", 0)):
                 return Stored(state, stored.version + 1)
         raise Conflict(
             "busy",
@@ -326,7 +368,12 @@ class Repository(Generic[S]):
             [
                 {
                     "$set": {
-                        "outbox": {"$concatArrays": ["$outbox", [{"version": "$version", "restate": True, "at": now}]]},
+                        "outbox": {
+                            "$concatArrays": [
+                                {"$cond": [{"$isArray": "$outbox"}, "$outbox", []]},
+                                [{"version": "$version", "restate": True, "at": now}],
+                            ]
+                        },
                         "unsent_since": {"$ifNull": ["$unsent_since", now]},
                     }
                 }
@@ -336,14 +383,15 @@ class Repository(Generic[S]):
         return result.modified_count
 
     async def restatement(self, aggregate_id: str) -> bytes:
-        """The event that says the aggregate's current state once more."""
-        document = await self.collection.find_one({"_id": aggregate_id}, _PUBLIC)
+        """The event that says the aggregate's current state once more. Raises NotFound, UnreadableRecord."""
+        documents = await read_each(self.collection, {"_id": aggregate_id}, _PUBLIC)
+        if not documents:
+            raise NotFound()
+        stored = self._stored(documents[0])
         now = clock.now()
         happened = Happened(self._restated(), now, now.date())
-        fields = {name: document[name] for name in self._fields if name in document}
-        fields["id"] = aggregate_id
         command = Command(actor=self.topic.source)
-        return envelope(self.topic, aggregate_id, document["version"], happened, fields, command, now)
+        return envelope(self.topic, aggregate_id, stored.version, happened, stored.fields, command, now)
 
     def _restated(self) -> str:
         return next(event for event in self.topic.types if event.endswith(".restated")).value
@@ -358,14 +406,15 @@ class Repository(Generic[S]):
         """Each is read through its own caller's scope; those of the same scope share one branch of the query."""
         if len(wanted) == 1:
             aggregate_id, scope = wanted[0]
-            return [await self.collection.find_one({"$and": [{"_id": aggregate_id}, scope.filter]}, {"outbox": 0})]
+            found = await read_each(self.collection, {"$and": [{"_id": aggregate_id}, scope.filter]}, _COMPLETE)
+            return [found[0] if found else None]
         branches: dict[str, tuple[Scope, set[str]]] = {}
         for aggregate_id, scope in wanted:
             branches.setdefault(repr(scope), (scope, set()))[1].add(aggregate_id)
         # An `_id` of a scope that matches nothing must not be overwritten by the wanted one.
         either = [{"$and": [{"_id": {"$in": list(ids)}}, scope.filter]} for scope, ids in branches.values()]
-        found = self.collection.find(either[0] if len(either) == 1 else {"$or": either}, {"outbox": 0})
-        by_id = {document["_id"]: document for document in await found.to_list(None)}
+        found = await read_each(self.collection, either[0] if len(either) == 1 else {"$or": either}, _COMPLETE)
+        by_id = {document.get("_id"): document for document in found}
 
         def opened(aggregate_id: str, scope: Scope) -> Document | None:
             # Another caller's scope may have let it in.
@@ -377,24 +426,39 @@ class Repository(Generic[S]):
 
         return [opened(*each) for each in wanted]
 
-    async def _save(self, stored: Stored[S], state: S, happened: Happened, command: Command) -> bool:
+    async def _save(self, stored: Stored[S], state: S, happened: Happened, command: Command, unsent: int) -> bool:
+        """Whether it was saved; not if somebody else was first. unsent: bytes of events that wait in the document."""
         aggregate_id: str = state.id  # type: ignore[attr-defined]
         fields = self._print(state)
         recorded = clock.now()
         version = stored.version + 1
-        push: Document = {"outbox": self._entry(aggregate_id, version, happened, fields, command, recorded)}
+        unsent_entry = self._entry(aggregate_id, version, happened, fields, command, recorded)
+        size = len(unsent_entry["event"])
+        _fits(size, stored)
+        if unsent + size > OUTBOX_LIMIT:
+            raise _events_wait()
+        push: Document = {"outbox": unsent_entry}
         if command.key is not None:
             entry = {"key": command.key, "fingerprint": command.fingerprint, "version": version}
             push["handled"] = {"$each": [entry], "$slice": -HANDLED}
         write = Replace(
             {"_id": aggregate_id, "version": stored.version},
-            # $min keeps the time of the oldest unsent event and sets it where none was unsent.
-            {"$set": {**fields, "version": version}, "$push": push, "$min": {"unsent_since": recorded}},
+            {
+                "$set": {**self._stored_fields(fields, state), "version": version},
+                "$push": push,
+                "$inc": {"outbox_bytes": size},
+                # $min keeps the time of the oldest unsent event and sets it where none was unsent.
+                "$min": {"unsent_since": recorded},
+            },
         )
         try:
             await self._write(write)
         except NoMatch:
             return False
+        except Exception as error:
+            if too_large(error) and unsent:
+                raise _events_wait() from error
+            raise
         self.on_save()
         return True
 
@@ -402,8 +466,10 @@ class Repository(Generic[S]):
         try:
             return await write_each(self.collection, writes)
         except Exception as error:
-            if len(writes) == 1 or unavailable(error):
+            if unavailable(error):
                 raise
+            if len(writes) == 1:
+                return [_refusal(error)]
             # One of them cannot even be put on the wire, so nothing was sent: alone, each meets its own fate.
             return [verdict for write in writes for verdict in await self._alone(write)]
 
@@ -411,18 +477,21 @@ class Repository(Generic[S]):
         try:
             return await write_each(self.collection, [write])
         except Exception as error:
-            return [error]
+            return [_refusal(error)]
 
     async def _look_all(self, ids: Sequence[str]) -> Sequence[Document | None]:
-        found = self.collection.find({"_id": {"$in": list(set(ids))}}, {"outbox": 0})
-        by_id = {document["_id"]: document for document in await found.to_list(None)}
+        found = await read_each(self.collection, {"_id": {"$in": list(set(ids))}}, _COMPLETE)
+        by_id = {document.get("_id"): document for document in found}
         return [by_id.get(aggregate_id) for aggregate_id in ids]
 
     def _print(self, state: S) -> Document:
-        fields = state.model_dump(mode="json", exclude={"id"})
-        if self._keys is not None:
-            fields["keys"] = self._keys(state)
-        return fields
+        """The state's JSON form without its id, as it goes on the bus."""
+        return state.model_dump(mode="json", exclude={"id"})
+
+    def _stored_fields(self, fields: Document, state: S) -> Document:
+        """What is stored of a state: its printed fields in their stored form, and its keys."""
+        stored = self._form.store(fields)
+        return stored if self._keys is None else {**stored, "keys": self._keys(state)}
 
     def _entry(
         self,
@@ -434,24 +503,103 @@ class Repository(Generic[S]):
         recorded: datetime,
     ) -> Document:
         state = {"id": aggregate_id, **fields}
-        state.pop("keys", None)
         event = envelope(self.topic, aggregate_id, version, happened, state, command, recorded)
         return {"version": version, "at": recorded, "event": event}
 
-    def _listed(self, document: Document) -> Stored[S]:
-        fields = {"id": document["_id"]}
-        for name in self._fields:
-            if name not in document:
-                return self._stored(document)  # written before the field was thought of: the model knows its default
-            fields[name] = document[name]
-        return Listed(self._state, fields, document["version"])
+    def _listed(self, document: Document) -> Stored[S] | None:
+        """One of a list; None, reported, where it cannot be read."""
+        try:
+            version = document.get("version")
+            if isinstance(document, Unreadable) or self._readable.get(document["_id"]) != version:
+                return self._checked(document)
+            fields = {"id": document["_id"]}
+            for name in self._fields:
+                fields[name] = document[name]
+            return Listed(self._state, self._form.read(fields), document["version"])
+        except KeyError:
+            return self._checked(document)
+        except UnreadableRecord:
+            return None
+
+    def _checked(self, document: Document) -> Stored[S] | None:
+        """The same for one that this process has not read before, or that lacks a field of a newer release."""
+        try:
+            stored = self._stored(document)
+        except UnreadableRecord:
+            return None
+        if any(name not in document for name in self._fields):
+            return stored  # written before the field was thought of: the model knows its default
+        fields = {"id": document["_id"], **{name: document[name] for name in self._fields}}
+        return Listed(self._state, self._form.read(fields), stored.version, stored.state)
 
     def _stored(self, document: Document) -> Stored[S]:
+        """Raises UnreadableRecord, reported, for what does not suit the model."""
+        if isinstance(document, Unreadable):
+            raise self._cannot_read(document, document.reason)
         fields = {name: document[name] for name in self._fields if name in document}
-        return Stored(self._state.model_validate({"id": document["_id"], **fields}), document["version"])
+        fields["id"] = document["_id"]
+        try:
+            state = self._state.model_validate(self._form.read(fields))
+            version = document["version"]
+            if not isinstance(version, int):
+                raise TypeError(f"its version is {version!r}")
+        except ValidationError as error:
+            faults = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:3])
+            raise self._cannot_read(document, faults) from error
+        except (TypeError, KeyError, ValueError, AttributeError) as error:  # its stored form is none
+            raise self._cannot_read(document, f"{type(error).__name__}: {error}") from error
+        self._remember(state.id, version)  # type: ignore[attr-defined]
+        return Stored(state, version)
+
+    def _remember(self, aggregate_id: str, version: int) -> None:
+        self._readable.pop(aggregate_id, None)
+        self._readable[aggregate_id] = version
+        if len(self._readable) > READABLE_REMEMBERED:
+            del self._readable[next(iter(self._readable))]
+
+    def _cannot_read(self, document: Document, reason: str) -> UnreadableRecord:
+        record = str(document.get("_id", "unknown"))
+        _unreadable.labels(self.collection.name).inc()
+        mark = (record, document.get("version") if isinstance(document.get("version"), int) else None)
+        if mark not in self._reported:  # once for each record
+            self._reported.add(mark)
+            log.error("record cannot be read", collection=self.collection.name, record=record, reason=reason)
+        return UnreadableRecord(record, reason)
 
 
 _PUBLIC = {"outbox": 0, "handled": 0, "created": 0}
+_COMPLETE = {"outbox": 0}
+
+
+def _fits(size: int, before: Stored[Any]) -> None:
+    """Raises TooLarge when an event of that size may not follow that state."""
+    if size <= RECORD_LIMIT:
+        return
+    if size > EVENT_LIMIT:
+        raise TooLarge(size, RECORD_LIMIT)
+    if size - len(orjson.dumps(before.fields)) > SMALL_STEP:
+        raise TooLarge(size, RECORD_LIMIT)
+
+
+def _events_wait() -> Unavailable:
+    return Unavailable(
+        "events_waiting",
+        "So many changes of this record wait to be published that no further one can be taken: "
+        "the message bus does not take them at present. Try again when it works again.",
+        "此记录待发布的变更过多,暂时不能再受理新的变更:消息总线目前不可用,请在其恢复后重试。",
+        retry_after=30,
+    )
+
+
+def _refusal(error: Exception) -> Exception:
+    """What a caller is told of a write that cannot even be put on the wire."""
+    if not_storable(error):
+        return Invalid(
+            "not_storable",
+            f"A value of the request cannot be stored: {error}.",
+            f"请求中的某个值无法保存:{error}。",
+        )
+    return error
 
 
 def _both(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -462,16 +610,16 @@ def _both(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> 
 
 def _created_by(document: Document, command: Command) -> bool:
     """Whether this command made the document: by its key, or without one by saying the same."""
-    created = document["created"]
-    if command.key is not None and created["key"] == command.key and created["fingerprint"] != command.fingerprint:
+    created = document.get("created") or {}
+    if command.key is not None and created.get("key") == command.key and created["fingerprint"] != command.fingerprint:
         raise _reused(command.key)
-    return created["fingerprint"] == command.fingerprint
+    return created.get("fingerprint") == command.fingerprint
 
 
 def _handled(document: Document, command: Command) -> bool:
     if command.key is None:
         return False
-    for entry in document["handled"]:
+    for entry in document.get("handled") or ():
         if entry["key"] == command.key:
             if entry["fingerprint"] != command.fingerprint:
                 raise _reused(command.key)

@@ -12,6 +12,8 @@ import contextvars
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from chassis import turns
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -37,7 +39,8 @@ class Gathered(Generic[K, V]):
         if self._running is None or self._running.done():
             # No request's own context: its log lines and its trace are not the batch's.
             self._running = asyncio.create_task(self._run(), context=contextvars.Context())
-        return await answer
+        with turns.waiting():  # the batch runs in no caller's context
+            return await answer
 
     async def _run(self) -> None:
         while self._waiting:

@@ -10,12 +10,18 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
-from pymongo import ASCENDING, DESCENDING, DeleteOne, InsertOne, ReplaceOne, ReturnDocument, UpdateOne
+import bson
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.dbref import DBRef
+from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
+from pymongo import ASCENDING, DESCENDING, DeleteOne, InsertOne, ReplaceOne, ReturnDocument, UpdateOne, monitoring
 from pymongo import WriteConcern as _WriteConcern
 from pymongo.errors import (
     AutoReconnect,
     BulkWriteError,
     ConnectionFailure,
+    DocumentTooLarge,
     DuplicateKeyError,
     ExecutionTimeout,
     OperationFailure,
@@ -23,6 +29,8 @@ from pymongo.errors import (
     WriteConcernError,
     WTimeoutError,
 )
+
+from chassis import turns
 
 __all__ = [
     "ASCENDING",
@@ -43,13 +51,18 @@ __all__ = [
     "Replace",
     "ReplaceOne",
     "ReturnDocument",
+    "Unreadable",
     "UpdateOne",
     "Write",
     "aggregate",
+    "as_mapping",
     "changes",
     "connect",
     "duplicate_field",
+    "not_storable",
+    "read_each",
     "relaxed",
+    "too_large",
     "unavailable",
     "write_each",
 ]
@@ -79,6 +92,23 @@ def unavailable(error: BaseException) -> bool:
     return isinstance(error, UNAVAILABLE)
 
 
+# BSONObjectTooLarge, and the code of an update whose document would grow beyond 16 MB
+_TOO_LARGE_CODES = frozenset({10334, 17419, 17420})
+
+
+def too_large(error: BaseException) -> bool:
+    """Whether a write was refused because its document would be larger than MongoDB takes (16 MB)."""
+    if isinstance(error, OperationFailure) and error.code in _TOO_LARGE_CODES:
+        return True
+    return isinstance(error, DocumentTooLarge)
+
+
+def not_storable(error: BaseException) -> bool:
+    """Whether a write was refused because one of its values has no form in the database, such as a number that
+    needs more than 64 bits."""
+    return isinstance(error, BSONError | OverflowError | UnicodeEncodeError) and not too_large(error)
+
+
 def duplicate_field(error: DuplicateKeyError | BulkWriteError) -> str:
     """The first field of the unique index that refused a write; `_id` where it is unknown."""
     details: Mapping[str, Any] = error.details or {}
@@ -87,10 +117,36 @@ def duplicate_field(error: DuplicateKeyError | BulkWriteError) -> str:
     return next(iter(details.get("keyPattern", {})), "_id")
 
 
-class Client:
-    """A lazy connection to MongoDB: making one does no I/O."""
+class _Answers(monitoring.CommandListener):
+    """Tells the turn of the task at hand of each command and of its answer (chassis/turns.py)."""
 
-    def __init__(self, uri: str, driver: Driver = "pymongo", **options: Any) -> None:
+    def __init__(self) -> None:
+        self._asked: dict[int, turns.Turn] = {}
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        if (turn := turns.current()) is not None:
+            self._asked[event.request_id] = turn
+            turn.begin()
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        self._ended(event.request_id)
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        self._ended(event.request_id)
+
+    def _ended(self, request: int) -> None:
+        if (turn := self._asked.pop(request, None)) is not None:
+            turn.end()
+
+
+class Client:
+    """A lazy connection to MongoDB: making one does no I/O.
+
+    watched: each answer counts as progress of the task that waits for it (chassis/turns.py); for background work, since
+    it costs some microseconds for each command.
+    """
+
+    def __init__(self, uri: str, driver: Driver = "pymongo", *, watched: bool = False, **options: Any) -> None:
         if driver not in get_args(Driver):
             raise ValueError(f"unknown MongoDB driver {driver!r}: use one of {', '.join(get_args(Driver))}")
         settings: dict[str, Any] = {
@@ -100,6 +156,7 @@ class Client:
             "journal": True,
             "serverSelectionTimeoutMS": 3_000,
             "connectTimeoutMS": 3_000,
+            **({"event_listeners": [_Answers()]} if watched else {}),
             **options,
         }
         self.driver = driver
@@ -200,6 +257,85 @@ def _in_bulk(write: Write) -> InsertOne[Document] | UpdateOne:
     if isinstance(write, Insert):
         return InsertOne(write.document)
     return UpdateOne(write.where, {**write.update, "$setOnInsert": {"_id": None}}, upsert=True)
+
+
+class Unreadable(Document):
+    """What can be read of a document that the driver cannot decode: those of its fields that it can.
+
+    reason: why the rest cannot be read.
+    """
+
+    def __init__(self, fields: Document, reason: str) -> None:
+        super().__init__(fields)
+        self.reason = reason
+
+
+async def read_each(
+    collection: Collection,
+    where: Mapping[str, Any],
+    shown: Mapping[str, Any] | None = None,
+    *,
+    sort: Sequence[tuple[str, int]] = (),
+    limit: int = 0,
+) -> list[Document]:
+    """All documents that fit; one that cannot be decoded comes as Unreadable and does not hold up the others.
+
+    shown: the projection; limit: 0 is all of them.
+    """
+
+    def cursor(of: Collection) -> Any:
+        found = of.find(where, shown)
+        if sort:
+            found = found.sort(list(sort))
+        return found.limit(limit) if limit else found
+
+    try:
+        return await cursor(collection).to_list(None)
+    except PyMongoError:
+        raise
+    except Exception:  # whatever a decoder raises: each document is decoded alone
+        raw = collection.with_options(codec_options=CodecOptions(document_class=RawBSONDocument, tz_aware=True))
+        return [_decoded(document.raw) for document in await cursor(raw).to_list(None)]
+
+
+_PLAIN = CodecOptions[Document](tz_aware=True)
+_TOLERANT = CodecOptions(
+    document_class=RawBSONDocument,
+    tz_aware=True,
+    unicode_decode_error_handler="replace",
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+)
+
+
+def _decoded(raw: bytes) -> Document:
+    try:
+        return bson.decode(raw, _PLAIN)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"[:300]
+    readable: Document = {}
+    try:
+        fields = RawBSONDocument(raw, _TOLERANT).items()
+    except Exception:  # not even its outermost level can be read
+        return Unreadable(readable, reason)
+    for name, value in fields:
+        try:
+            readable[name] = _plain(value)
+        except Exception:  # noqa: S112 - what cannot be read is left out, and `reason` says so
+            continue
+    return Unreadable(readable, reason)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, RawBSONDocument):
+        return bson.decode(value.raw, _PLAIN)
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return value
+
+
+def as_mapping(value: Any) -> Any:
+    """A reference, which the driver makes of an object with `$ref` and `$id`, as that object; all else as it is."""
+    return dict(value.as_doc()) if isinstance(value, DBRef) else value
 
 
 async def aggregate(collection: Collection, pipeline: Sequence[Mapping[str, Any]], **options: Any) -> list[Document]:

@@ -27,8 +27,11 @@ Scalar = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
+    """unreadable: how many records of this page are damaged and left out."""
+
     items: list[T]
     next_cursor: str | None = None
+    unreadable: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +79,16 @@ class Paging:
         shown = documents[: self.limit]
         if len(documents) <= self.limit:
             return Page([make(document) for document in shown])
-        last, (field, _) = shown[-1], self._by
-        values = [last["_id"]] if field == "_id" else [_value(last, field), last["_id"]]
-        return Page([make(document) for document in shown], encode_cursor(values, self.sort))
+        return Page([make(document) for document in shown], self._cursor_after(shown))
+
+    def _cursor_after(self, shown: Sequence[Mapping[str, Any]]) -> str | None:
+        """The cursor after the last row whose sort values are any: a damaged record has none."""
+        field, _ = self._by
+        for last in reversed(shown):
+            values = [last.get("_id")] if field == "_id" else [_value(last, field), last.get("_id")]
+            if values[-1] is not None and all(isinstance(value, Scalar) for value in values):
+                return encode_cursor(values, self.sort)
+        return None
 
     @property
     def _by(self) -> tuple[str, int]:

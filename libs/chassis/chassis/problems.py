@@ -6,7 +6,11 @@
     ├── Forbidden             403  known, but may not do this at all
     ├── NotFound              404  there is none, or it is not the caller's to see
     ├── Conflict              409  right in itself, but not in the present state
+    │   └── UnreadableRecord       the stored record does not suit its model; `record` names it
     ├── Stale                 412  the record has changed since the caller read it
+    ├── TooLarge              413  more than a record may hold; `size` and `limit` in bytes
+    ├── BodyTooLarge          413  more than the address takes; `size` and `limit` in bytes
+    ├── UnsupportedMediaType  415  the body is declared as something else than JSON
     ├── PreconditionRequired  428  the caller must say which version it has read
     ├── TooManyRequests       429  come back later
     └── Unavailable           503  something that is needed does not answer; come back later
@@ -142,6 +146,26 @@ class Conflict(Problem):
     default = ("conflict", "The present state does not allow this.", "当前状态不允许此操作。")
 
 
+class UnreadableRecord(Conflict):
+    """The stored record cannot be read: the driver cannot decode it, or it does not suit its model.
+
+    It is a conflict, not an error of the server: nothing is wrong with the request, the service works, and the request
+    will succeed as soon as somebody has mended that record. `reason` is for the log and never leaves the service.
+    """
+
+    default = (
+        "unreadable_record",
+        "This record is damaged in the database and cannot be read. Other records are not affected. "
+        "Report its id to the administrator.",
+        "此记录在数据库中已损坏,无法读取;其他记录不受影响。请将其编号告知管理员。",
+    )
+
+    def __init__(self, record: str, reason: str) -> None:
+        super().__init__(record=record)
+        self.record = record
+        self.reason = reason
+
+
 class Stale(Problem):
     """The version that the caller has read (If-Match) is not `version`, the present one."""
 
@@ -156,6 +180,62 @@ class Stale(Problem):
             headers={"ETag": f'"{version}"'},
             version=version,
         )
+
+
+class TooLarge(Problem):
+    """size: what the request would need; limit: what there is. Both in bytes."""
+
+    status = 413
+    title = ("Too large", "内容过大")
+
+    def __init__(self, size: int, limit: int, code: str = "record_too_large") -> None:
+        super().__init__(
+            code,
+            f"The record would need {size:,} bytes, and a record may have {limit:,}: "
+            "shorten its texts, or spread it over several records.",
+            f"该记录需要 {size:,} 字节,上限为 {limit:,} 字节:请缩短文字,或拆分为多条记录。",
+            size=size,
+            limit=limit,
+        )
+
+
+class BodyTooLarge(Problem):
+    """size: bytes of the body, as far as they are known; limit: what this address takes."""
+
+    status = 413
+    title = ("Too large", "内容过大")
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            "body_too_large",
+            f"The body has {size:,} bytes or more, and this address takes {limit:,}: send it in parts.",
+            f"请求体至少有 {size:,} 字节,此地址最多接受 {limit:,} 字节:请分批发送。",
+            size=size,
+            limit=limit,
+        )
+
+
+class UnsupportedMediaType(Problem):
+    """The body is declared as something else than JSON."""
+
+    status = 415
+    title = ("Not JSON", "不是 JSON")
+
+    def __init__(self, kind: str) -> None:
+        said = kind[:100] or "nothing"
+        super().__init__(
+            "unsupported_media_type",
+            f"The body is JSON here, and Content-Type says {said}: send `Content-Type: application/json`.",
+            f"请求体应为 JSON,而 Content-Type 为 {said}:请使用 `Content-Type: application/json`。",
+        )
+
+
+class ClientLeft(Problem):
+    """The connection was closed before the body was complete: nobody reads this answer, only the log does."""
+
+    status = 400
+    title = ("Incomplete", "请求不完整")
+    default = ("body_incomplete", "The connection was closed before the body was complete.", "连接在请求体完整之前关闭。")
 
 
 class PreconditionRequired(Problem):
@@ -290,9 +370,24 @@ def of_model(refusal: NotPossible) -> Problem:
     return Invalid(refusal.code, refusal.en, refusal.zh, field=refusal.field, **refusal.extras)
 
 
+NAMED = 20
+"""How many faults one answer names; nobody mends more at a time."""
+LONGEST = 300
+"""Characters of a field's path or of a sentence: both may repeat what the client sent."""
+
+
 def of_validation(faults: Sequence[Mapping[str, Any]]) -> Invalid:
-    """pydantic's errors as a problem that names the fields."""
-    return Invalid(errors=[_field_error(fault) for fault in faults])
+    """pydantic's errors as a problem that names the first fields, and says how many more there are in `more`."""
+    errors = [_field_error(fault) for fault in faults[:NAMED]]
+    if (more := len(faults) - len(errors)) <= 0:
+        return Invalid(errors=errors)
+    return Invalid(
+        None,
+        f"The input is not valid: `errors` names the first {NAMED} faults, and there are {more:,} more.",
+        f"输入有误:errors 列出了前 {NAMED} 处,另有 {more:,} 处。",
+        errors=errors,
+        more=more,
+    )
 
 
 def _said(value: Any, chinese: bool) -> Any:
@@ -342,6 +437,17 @@ _CHINESE = {
     "dict_type": "应为对象。",
     "model_type": "应为对象。",
     "model_attributes_type": "应为对象。",
+    "line_characters": "单行文本不得包含控制字符或改变文字方向的字符:请删除 {character}。",
+    "paragraph_characters": "除换行和制表符外,文本不得包含控制字符或改变文字方向的字符:请删除 {character}。",
+    "nothing_visible": "至少需要一个可见字符。",
+    "year_out_of_range": "年份应在 {first} 与 {last} 之间,例如 {example}。",
+    "finite_number": "应为有限数。",
+    "string_sub_type": "应为文本。",
+    "int_parsing_size": "数字过大。",
+    "date_from_datetime_inexact": "应为日期,例如 2026-11-24。",
+    "date_future": "日期应在将来。",
+    "bytes_type": "应为文本。",
+    "decimal_whole_digits": "整数部分最多 {whole_digits} 位。",
     "uuid_type": "应为 UUID。",
     "uuid_parsing": "应为 UUID。",
 }
@@ -355,12 +461,17 @@ def _field_error(fault: Mapping[str, Any]) -> FieldError:
         location = location[1:]
     if fault["type"] == "json_invalid":
         location = ["body"]  # pydantic gives the offset, which is no field
-    message = str(fault["msg"]).removeprefix("Value error, ")
+    message = _cut(str(fault["msg"]).removeprefix("Value error, "))
     try:
-        chinese = _CHINESE.get(fault["type"], message).format(**fault.get("ctx", {}))
+        chinese = _cut(_CHINESE.get(fault["type"], message).format(**fault.get("ctx", {})))
     except (KeyError, IndexError, ValueError):
         chinese = message
-    return FieldError(".".join(location), message, chinese)
+    return FieldError(_cut(".".join(location)), message, chinese)
+
+
+def _cut(text: str) -> str:
+    text = text.encode(errors="replace").decode()
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 SCHEMA: dict[str, Any] = {
@@ -397,6 +508,8 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     404: _described("There is no such record, or it is not the caller's to see."),
     409: _described("The present state does not allow this, or the Idempotency-Key was used for something else."),
     412: _described("The record has changed since the version in If-Match."),
+    413: _described("The body or the record is too large; `size` and `limit` are in bytes."),
+    415: _described("The body is declared as something else than JSON."),
     422: _described("The input is not valid; `errors` names the fields."),
     428: _described("If-Match is missing."),
     429: _described("Too many requests; Retry-After says when to come back."),
