@@ -102,6 +102,16 @@ class Reporting:
         await self.learner.take([decode(record) for record in records])
         return events
 
+    async def settle(self) -> list[bytes]:
+        """What the organisation's events have touched is spread again and heard, as by the worker's timer."""
+        said: list[bytes] = []
+        while events := await self.deliver_targets():
+            said += events
+            await self.learner.respread.work()
+        if await self.learner.respread.work():
+            said += await self.settle()
+        return said
+
     async def ask(self, who: Caller, path: str, language: str = "en", **asked: Any) -> httpx.Response:
         """`since` and `until` are the parameters from and to."""
         names = {"since": "from", "until": "to"}

@@ -68,7 +68,7 @@ async def test_a_primary_that_changes_within_a_batch_has_the_batch_repeated(
         patched.setattr(Reign, "_now", another)
         with pytest.raises(Deposed) as deposed:
             await learner.take([event])
-    assert unavailable(deposed.value), "the guard waits and repeats; it parks nothing"
+    assert unavailable(deposed.value), "the guard waits and repeats; it sets nothing aside"
     # As after a roll-back.
     for name in ("facts", "fact_versions", "totals"):
         await database[name].delete_many({})

@@ -1,4 +1,4 @@
-"""Reporting takes every event that any service says: none is parked or lost."""
+"""Reporting takes every event that any service says: none is set aside or lost."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class _Record:
 
 
 async def _taken(learner: Learner, records: Sequence[Any]) -> list[tuple[Any, str]]:
-    parked: list[tuple[Any, str]] = []
+    letters: list[tuple[Any, str]] = []
 
-    async def park(record: Any, reason: str) -> None:
-        parked.append((record, reason))
+    async def set_aside(record: Any, reason: str) -> None:
+        letters.append((record, reason))
 
-    await Guard("reporting", learner.take, park).take(records)
-    return parked
+    await Guard("reporting", learner.take, set_aside).take(records)
+    return letters
 
 
 @pytest.mark.parametrize("path", heard(), ids=lambda path: f"{path.parent.name}/{path.stem}")
@@ -76,7 +76,7 @@ async def test_what_a_later_writer_adds_is_ignored(database: Database) -> None:
         assert await _taken(Learner(database), [record]) == []
 
 
-async def test_a_state_that_breaks_its_contract_is_parked_and_its_neighbours_count(database: Database) -> None:
+async def test_a_state_that_breaks_its_contract_is_set_aside_and_its_neighbours_count(database: Database) -> None:
     good, bad = (_Record(path) for path in samples("reporting")[:2])
     said: dict[str, Any] = json.loads(bad.value)
     del said["data"]["month"]

@@ -12,7 +12,7 @@ from chassis.aggregate import Repository
 from chassis.entries import Entry, Id, NewEntry, imported, on_behalf, record_id
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
-from chassis.service import CommandDep, answer, answer_page, routes
+from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page, routes
 from contracts.money import Money
 from contracts.reporting import Month, Target
 from reporting.organisation import Organisation
@@ -46,7 +46,12 @@ class Revision(Entry):
 
 @router.post("/targets", status_code=201, summary="Publish a target")
 async def publish(request: Request, caller: CallerDep, command: CommandDep, body: NewTarget) -> Response:
-    """One for each person, month and currency. For office heads, supervisors and top managers within their scope."""
+    """One for each person, month and currency. For office heads, supervisors and top managers within their scope.
+
+    The amount is spread evenly over the person's working days in that month, each by the calendar of the office in
+    which they work on that day: `spans`. What changes later in postings or calendars spreads again what is still to
+    come, and `changes` says so.
+    """
     commands.may_set(caller)
     commands.may_speak_for(caller, body)
     target_id = record_id(body, command, "targets")
@@ -67,9 +72,9 @@ async def publish(request: Request, caller: CallerDep, command: CommandDep, body
 
 @router.post("/targets/{target_id}/revision", summary="Revise a target")
 async def revise(
-    request: Request, caller: CallerDep, command: CommandDep, target_id: TargetId, body: Revision
+    request: Request, caller: CallerDep, command: VersionedCommandDep, target_id: TargetId, body: Revision
 ) -> Response:
-    """The amount changes for the whole month; every version stays in the history."""
+    """The amount changes for the whole month; every version stays in the history. If-Match says what was read."""
     commands.may_set(caller)
     commands.may_speak_for(caller, body)
     stored = await commands.revise(

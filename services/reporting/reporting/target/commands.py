@@ -60,7 +60,7 @@ async def publish(
     """A new target for somebody within the caller's scope.
 
     Raises Forbidden, Invalid (unknown_person, no_office, no_currency, amount_out_of_range), Conflict (target_exists),
-    NotPossible (not_measurable, too_far_back, in_the_future).
+    NotPossible (not_measurable, no_working_day, too_far_back, in_the_future).
     """
     may_set(caller)
     if (stored := await targets.repeated(target_id, reach(caller), command)) is not None:
@@ -73,12 +73,14 @@ async def publish(
     target, happened = model.publish(
         target_id=target_id,
         person=person,
-        office=office,
+        office=office.id,
         region=region,
         month=month,
         amount=amount,
+        history=await organisation.history_of(person.id),
         at=at,
         day=day,
+        now=clock.now(),
         imported=imported,
     )
     try:
@@ -110,18 +112,20 @@ async def revise(
     """Another amount.
 
     Raises Forbidden, NotFound, Stale, Invalid (amount_out_of_range), NotPossible (other_currency, not_measurable,
-    too_far_back, in_the_future).
+    no_working_day, too_far_back, in_the_future).
     """
     may_set(caller)
     scope = within(caller)
-    office = await organisation.offices.get((await targets.get(target_id, scope)).state.office)
+    before = (await targets.get(target_id, scope)).state
+    office = await organisation.offices.get(before.office)
     if office is None:  # it was known when the target was published
         raise NotFound()
     _payable(amount)
     at, day = _when(caller, office, occurred_at)
+    history, now = await organisation.history_of(before.person), clock.now()
 
     def decide(target: Target) -> tuple[Target, Happened | None]:
-        return model.revise(target, office=office, amount=amount, at=at, day=day, imported=imported)
+        return model.revise(target, amount=amount, history=history, at=at, day=day, now=now, imported=imported)
 
     return await targets.change(target_id, scope, decide, command)
 
@@ -156,9 +160,10 @@ def _payable(amount: Money) -> None:
 async def _place(organisation: Organisation, person_id: str, month: str) -> tuple[Person, Office, str]:
     """The person, their office and its region in that month. Raises Invalid."""
     person = await organisation.people.get(person_id)
-    posting = model.posting_in(person, month) if person else None
-    if person is None or posting is None:
+    found = model.first_posting(person, month) if person else None
+    if person is None or found is None:
         raise unknown_person(person_id, month)
+    first_day, posting = found
     office = await organisation.offices.get(posting.office) if posting.office else None
     if office is None:
         raise Invalid(
@@ -167,7 +172,7 @@ async def _place(organisation: Organisation, person_id: str, month: str) -> tupl
             "销售目标只能设给该月在办事处任职的人员。",
             field="person",
         )
-    return person, office, office.region_on(max(model.days_of(month)[0], posting.valid_from))
+    return person, office, office.region_on(first_day)
 
 
 def unknown_person(person_id: str, month: str) -> Invalid:

@@ -8,35 +8,37 @@ from contracts.envelope import Happened, Imported
 from contracts.money import Money
 from contracts.refusals import NotPossible
 from contracts.reporting import Target, TargetEvent, days_of
-from contracts.staff import Office, Person, Posting
+from contracts.staff import Person, Posting
+from reporting.target.spread import History, spread
 
 
-def posting_in(person: Person, month: str) -> Posting | None:
-    """The person's posting on the month's first day, or on the first day of it that they are on the roster."""
-    return next((posting for day in days_of(month) if (posting := person.posting_on(day)) is not None), None)
+def first_posting(person: Person, month: str) -> tuple[date, Posting] | None:
+    """The first day of the month on which the person works in an office, and their posting on that day.
 
-
-def workdays_of(office: Office, month: str) -> list[int]:
-    """The days of the month on which the office works, by its calendar."""
-    return [day.day for day in days_of(month) if office.is_workday(day)]
+    Where they work in none all month, the first day on which they are on the roster; None where they are not.
+    """
+    found = [(day, posting) for day in days_of(month) if (posting := person.posting_on(day)) is not None]
+    return next((each for each in found if each[1].office is not None), found[0] if found else None)
 
 
 def publish(
     *,
     target_id: str,
     person: Person,
-    office: Office,
+    office: str,
     region: str,
     month: str,
     amount: Money,
+    history: History,
     at: datetime,
     day: date,
+    now: datetime,
     imported: Imported | None = None,
 ) -> tuple[Target, Happened]:
-    """A new target, stamped with where the person works in that month and the office's working days.
+    """A new target, spread over the person's working days in that month (target/spread.py).
 
-    at, day: when it was set, and for which day that counts. Raises NotPossible when the amount is not a positive
-    one (a target must be measurable, L31).
+    at, day: when it was set, and for which day that counts; now: when it is recorded. Raises NotPossible when the
+    amount is not a positive one (a target must be measurable, L31), or when the person has no working day.
     """
     _measurable(amount)
     target = Target(
@@ -45,20 +47,28 @@ def publish(
         month=month,
         amount=amount,
         owner=person.id,
-        office=office.id,
+        office=office,
         region=region,
-        workdays=workdays_of(office, month),
+        set_at=now,
         imported=imported,
     )
-    return target, Happened(TargetEvent.PUBLISHED, at, day)
+    return _with_working_days(_spread(target, history)), Happened(TargetEvent.PUBLISHED, at, day)
 
 
 def revise(
-    target: Target, *, office: Office, amount: Money, at: datetime, day: date, imported: Imported | None = None
+    target: Target,
+    *,
+    amount: Money,
+    history: History,
+    at: datetime,
+    day: date,
+    now: datetime,
+    imported: Imported | None = None,
 ) -> tuple[Target, Happened | None]:
-    """Another amount in the same currency, spread by the office's calendar as it is now.
+    """Another amount in the same currency: it holds for the whole month, and is spread by what is known now.
 
-    Nothing happens when neither changes. Raises NotPossible for another currency or an amount that is not positive.
+    Nothing happens when it is the same amount. Raises NotPossible for another currency, for an amount that is not
+    positive, and when the person has no working day.
     """
     _measurable(amount)
     if amount.currency != target.amount.currency:
@@ -68,10 +78,46 @@ def revise(
             f"此目标以 {target.amount.currency} 计:请为 {amount.currency} 另行发布目标。",
             field="amount",
         )
-    revised = target.model_copy(update={"amount": amount, "workdays": workdays_of(office, target.month)})
-    if revised == target:
+    if amount == target.amount and target.set_at is not None:
         return target, None
-    return revised.model_copy(update={"imported": imported or target.imported}), Happened(TargetEvent.REVISED, at, day)
+    revised = target.model_copy(update={"amount": amount, "set_at": now, "imported": imported or target.imported})
+    return _with_working_days(_spread(revised, history)), Happened(TargetEvent.REVISED, at, day)
+
+
+def respread(target: Target, *, history: History, now: datetime, day: date) -> tuple[Target, Happened | None]:
+    """The same amount, spread by what is known now; nothing happens where no share moves.
+
+    Targets of before their shares were kept stay as they are until they are revised.
+    """
+    if target.set_at is None:
+        return target, None
+    spread_again = _spread(target, history)
+    if spread_again == target:
+        return target, None
+    return spread_again, Happened(TargetEvent.RESPREAD, now, day)
+
+
+def _spread(target: Target, history: History) -> Target:
+    if target.set_at is None:
+        raise ValueError("a target without set_at")
+    found = spread(target.amount.minor, target.month, target.set_at, history)
+    unspread = Money(minor=found.unspread, currency=target.amount.currency) if found.unspread else None
+    shares = {"spans": found.spans, "workdays": found.workdays, "unspread": unspread, "changes": found.changes}
+    if found.spans:
+        shares |= {"office": found.spans[0].office, "region": found.spans[0].region}
+    return target.model_copy(update=shares)
+
+
+def _with_working_days(target: Target) -> Target:
+    if target.unspread is not None:
+        raise NotPossible(
+            "no_working_day",
+            f"This person has no working day in an office in {target.month}: choose another month, or correct their"
+            " posting or the office's calendar first.",
+            f"此人在 {target.month} 没有任何办事处工作日:请选择其他月份,或先更正其任职或办事处日历。",
+            field="month",
+        )
+    return target
 
 
 def _measurable(amount: Money) -> None:

@@ -8,7 +8,7 @@ from datetime import date
 
 from contracts.money import Money, per_currency
 from contracts.orders import Order, OrderStatus
-from contracts.reporting import Target, spread
+from contracts.reporting import Target, shares_of
 from contracts.visits import (
     Attendance,
     OrdersAndCollections,
@@ -50,7 +50,7 @@ def facts(
     month = f"{day:%Y-%m}"
     shares = [
         Money(
-            minor=spread(target.amount.minor, month, target.workdays).get(day, 0),
+            minor=shares_of(target).get(day, 0),
             currency=target.amount.currency,
         )
         for target in targets
@@ -146,6 +146,7 @@ def _talk(visit: Visit) -> TalkLine:
         contact_name=visit.contact_name,
         results=visit.results,
         next_step=visit.next_step,
+        check_out_proposed=visit.check_out is not None and visit.check_out.proposed,
     )
 
 
