@@ -98,6 +98,7 @@ class Command:
     """Who wants something, and how a repetition of it is known.
 
     key and fingerprint: the same key with the same fingerprint is a repetition, with another one an error.
+    idempotency_key: the key as the client sent it; `key` is unique among all clients.
     expected: the version that the caller has seen (If-Match), or None.
     """
 
@@ -109,6 +110,7 @@ class Command:
     correlation: str | None = None
     causation: str | None = None
     traceparent: str | None = None
+    idempotency_key: str | None = None
 
     @classmethod
     def heard(cls, service: str, event: Received) -> Command:
@@ -612,7 +614,7 @@ def _created_by(document: Document, command: Command) -> bool:
     """Whether this command made the document: by its key, or without one by saying the same."""
     created = document.get("created") or {}
     if command.key is not None and created.get("key") == command.key and created["fingerprint"] != command.fingerprint:
-        raise _reused(command.key)
+        raise _reused(command, document["_id"])
     return created.get("fingerprint") == command.fingerprint
 
 
@@ -622,14 +624,18 @@ def _handled(document: Document, command: Command) -> bool:
     for entry in document.get("handled") or ():
         if entry["key"] == command.key:
             if entry["fingerprint"] != command.fingerprint:
-                raise _reused(command.key)
+                raise _reused(command, document["_id"])
             return True
     return False
 
 
-def _reused(key: str) -> Conflict:
+def _reused(command: Command, record: str) -> Conflict:
+    key = command.idempotency_key or command.key
     return Conflict(
         "idempotency_key_reused",
-        f"The Idempotency-Key {key} was used for another request: make a new one for each request.",
-        f"Idempotency-Key {key} 已用于另一个请求:每个请求请使用新的值。",
+        f"The Idempotency-Key {key} was used before, for a request with other content, and that request was done: see "
+        "`record`. Nothing has been done now. Compare the two before you send anything else.",
+        f"Idempotency-Key {key} 此前已用于内容不同的请求,且该请求已执行:见 record。"
+        "本次未执行任何操作,请先比较两次内容再继续。",
+        record=record,
     )

@@ -5,19 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator
 
 from chassis import clock, ids
 from chassis.aggregate import Command
+from chassis.fields import BodyPart, Instant, Line, OneLine, Paragraph
 from chassis.identity import Caller
 from chassis.problems import Forbidden, Invalid
 from contracts.envelope import Imported
@@ -25,11 +17,11 @@ from contracts.envelope import Imported
 IMPORT = "import"
 """The right to bring in records of any past day, for anybody."""
 
-Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=200), OneLine]
 """The id of another record."""
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Text = Line
 """A name or another short text."""
-LongText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+LongText = Paragraph
 """A reason or a note."""
 
 
@@ -43,14 +35,12 @@ NewId = Annotated[str, AfterValidator(_uuid)]
 """An id that the caller chooses for something new."""
 
 
-class Entry(BaseModel):
+class Entry(BodyPart):
     """Base of every command's body. Unknown fields are refused: a misspelt one must not be lost silently."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    occurred_at: AwareDatetime | None = Field(None, description="When it happened in the field; now without it.")
+    occurred_at: Instant | None = Field(None, description="When it happened in the field; now without it.")
     on_behalf_of: Id | None = Field(None, description="The person whose entry this is: for clerks and imports.")
-    import_source: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = Field(
+    import_source: Annotated[str, StringConstraints(min_length=1, max_length=500), OneLine] | None = Field(
         None, description="What the record was read from: for imports."
     )
 

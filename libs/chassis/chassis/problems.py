@@ -235,7 +235,11 @@ class ClientLeft(Problem):
 
     status = 400
     title = ("Incomplete", "请求不完整")
-    default = ("body_incomplete", "The connection was closed before the body was complete.", "连接在请求体完整之前关闭。")
+    default = (
+        "body_incomplete",
+        "The connection was closed before the body was complete.",
+        "连接在请求体完整之前关闭。",
+    )
 
 
 class PreconditionRequired(Problem):

@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import hashlib
-import os
 import pkgutil
 import re
-import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from urllib.parse import parse_qsl
 
 import orjson
 import structlog
@@ -34,11 +32,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import ids, problems, telemetry
 from chassis.aggregate import Command, Repository, Stored
-from chassis.identity import CallerDep, Claims, Verifier
+from chassis.http import json_body
+from chassis.http.route import ApiRequest, ApiRoute
+from chassis.identity import Caller, CallerDep, Claims, Verifier
 from chassis.mongo import Client, PyMongoError, connect, unavailable
 from chassis.paging import Page
 from chassis.problems import Forbidden, Invalid, PreconditionRequired, UnreadableRecord
 from chassis.settings import Settings
+from chassis.supervision import Supervisor
 from contracts.envelope import Published
 
 if TYPE_CHECKING:  # an HTTP process does without the bus: 20 MB and 0.4 s
@@ -68,8 +69,14 @@ Conf = TypeVar("Conf", bound=Settings)
 Made = TypeVar("Made")
 
 LONGEST_KEY = 200
+_ETAG = re.compile(r'(?:W/)?"?([0-9]{1,18})"?')
+"""A version as an ETag; in ASCII digits, because others are no version of ours."""
 RETRY = 1.0
 """Seconds between attempts to prepare a database that is away."""
+PING = 3.0
+"""Seconds for an answer of the database to /ready: whoever asks waits for five."""
+SUMMARY = 20.0
+"""Seconds between two looks for repeated warnings that wait to be told as a number."""
 
 
 # --- what a request wants -------------------------------------------------------------------------
@@ -78,21 +85,48 @@ RETRY = 1.0
 async def _command(
     request: Request,
     caller: CallerDep,
-    idempotency_key: Annotated[str | None, Header(max_length=LONGEST_KEY)] = None,
-    if_match: Annotated[str | None, Header(description='The ETag that was read, such as "7".')] = None,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=LONGEST_KEY)] = None,
+    if_match: Annotated[str | None, Header(description='The ETag that was read, such as "7".', max_length=100)] = None,
 ) -> Command:
-    # Of the caller, too: the same words of somebody else are no repetition, and must not be answered as one.
-    digest = hashlib.blake2b(f"{caller.id}\n{request.method} {request.url.path}\n".encode(), digest_size=16)
-    digest.update(await request.body())
+    _said_once(request, "Idempotency-Key", "If-Match")
     return Command(
         actor=caller.person or caller.id,
         # Two callers may choose the same key.
         key=f"{caller.id}:{idempotency_key}" if idempotency_key else None,
-        fingerprint=digest.hexdigest(),
+        idempotency_key=idempotency_key,
+        fingerprint=await _fingerprint(request, caller),
         expected=_version(if_match),
         correlation=request.scope.get("request_id"),
         traceparent=telemetry.current_traceparent(),
     )
+
+
+async def _fingerprint(request: Request, caller: Caller) -> str:
+    """What tells a repetition from another request: who asks, the address, its parameters, and the JSON of the body.
+
+    The order of names and parameters, blanks, and how a number is written do not count.
+    """
+    if isinstance(request, ApiRequest):
+        body = request.canonical
+    else:
+        raw = await request.body()
+        body = json_body.canonical(json_body.parse(raw)) if raw else b"{}"
+    parameters = sorted(parse_qsl(request.url.query, keep_blank_values=True))
+    # Of the caller, too: the same words of somebody else are no repetition, and must not be answered as one.
+    said = (caller.id, request.method, request.url.path, *(part for pair in parameters for part in pair))
+    return json_body.digest([*(part.encode(errors="replace") for part in said), body])
+
+
+def _said_once(request: Request, *names: str) -> None:
+    """Raises Invalid for a header that is sent several times, because only one of them could be obeyed."""
+    for name in names:
+        if len(request.headers.getlist(name)) > 1:
+            raise Invalid(
+                "repeated_header",
+                f"The header {name} takes one value: send it once.",
+                f"请求头 {name} 只能有一个值:请只发送一次。",
+                field=name,
+            )
 
 
 CommandDep = Annotated[Command, Depends(_command)]
@@ -112,15 +146,14 @@ VersionedCommandDep = Annotated[Command, Depends(_versioned)]
 def _version(if_match: str | None) -> int | None:
     if if_match is None or if_match.strip() == "*":
         return None
-    tag = if_match.strip().removeprefix("W/").strip('"')
-    if not tag.isdigit():
+    if (version := _ETAG.fullmatch(if_match.strip())) is None:
         raise Invalid(
             "invalid_if_match",
             'If-Match must be the ETag of the record as you read it, such as "7".',
             'If-Match 应为读取时的 ETag,例如 "7"。',
             field="If-Match",
         )
-    return int(tag)
+    return int(version[1])
 
 
 # --- what it is answered --------------------------------------------------------------------------
@@ -230,9 +263,10 @@ def _template(scope: Scope) -> str:
         return scope["template"]
     if "route" not in scope:
         return "unknown"
-    names = {str(value): f"{{{name}}}" for name, value in scope.get("path_params", {}).items()}
+    # Never replaced by value: an id may be the same as another segment. An included route's path lacks the prefix.
+    own: list[str] = scope["route"].path.split("/")[1:]
     parts: list[str] = scope["path"].split("/")
-    return "/".join(names.get(part, part) for part in parts)
+    return "/".join([*parts[: len(parts) - len(own)], *own])
 
 
 def _refusal(error: Exception) -> Response:
@@ -270,6 +304,13 @@ def _health(live: Callable[[], str | None], ready: Mapping[str, Check]) -> list[
     return [Route("/live", alive), Route("/ready", is_ready), Route("/metrics", measured)]
 
 
+def _check(reason: Callable[[], str | None]) -> Check:
+    async def check() -> str | None:
+        return reason()
+
+    return check
+
+
 def _said(body: Mapping[str, Any], good: bool) -> Response:
     return Response(orjson.dumps(body), 200 if good else 503, media_type="application/json")
 
@@ -277,7 +318,7 @@ def _said(body: Mapping[str, Any], good: bool) -> Response:
 class Store:
     """A service's own database: its connection, its repositories, and whether its indexes are made.
 
-    options: of the driver, where a process wants others than `chassis.mongo` gives.
+    options: of `chassis.mongo.connect`, where a process wants others: `watched=True` in a worker.
     """
 
     def __init__(self, name: str, settings: Settings, **options: Any) -> None:
@@ -287,6 +328,7 @@ class Store:
             raise SystemExit(f"The setting SALESBEAT_MONGODB_URI: {error}.") from None
         self.database = self.client.database(settings.mongodb_database or name)
         self.prepared = False
+        self._reason = "the database's indexes are being made"
 
     async def prepare(self, make: Callable[[], Awaitable[None]]) -> None:
         """Make the indexes, waiting for a database that is away."""
@@ -295,15 +337,19 @@ class Store:
                 await make()
                 self.prepared = True
             except PyMongoError as error:
+                self._reason = f"the database's indexes cannot be made: {str(error)[:200]}"
                 log.warning("database not ready", reason=str(error)[:300])
                 await asyncio.sleep(RETRY)
 
     async def ready(self) -> str | None:
         try:
-            await self.client.ping()
+            async with asyncio.timeout(PING):
+                await self.client.ping()
+        except TimeoutError:
+            return f"MongoDB does not answer within {PING:.0f} s"
         except PyMongoError as error:
             return f"MongoDB does not answer: {str(error)[:200]}"
-        return None if self.prepared else "the database's indexes are being made"
+        return None if self.prepared else self._reason
 
 
 # --- the HTTP app ---------------------------------------------------------------------------------
@@ -328,16 +374,17 @@ def http_app(
     prepare: makes the service's indexes; the app serves before it is through, and is ready after it.
     state: what the routes find in `request.app.state`, beside `settings` and `verifier`.
     """
-    checks: dict[str, Check] = {"mongodb": store.ready} if store else {}
+    tasks = Supervisor()
+    checks: dict[str, Check] = {"mongodb": store.ready, "tasks": _check(tasks.ready)} if store else {}
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        preparing = asyncio.create_task(store.prepare(prepare)) if store else None
+        if store is not None:
+            tasks.start("indexes", lambda: store.prepare(prepare), endless=False)
+        tasks.repeat("log summary", SUMMARY, telemetry.tell_repeated)
         log.info("serving", host=settings.host, port=settings.port)
         yield
-        if preparing is not None:
-            preparing.cancel()
-            await asyncio.gather(preparing, return_exceptions=True)
+        await tasks.stop()
         if store is not None:
             await store.client.close()
 
@@ -350,7 +397,7 @@ def http_app(
         redoc_url=None,
         # A redirect to the address without its slash would name this process's own host and port.
         redirect_slashes=False,
-        routes=list(_health(lambda: None, checks)),
+        routes=list(_health(tasks.live, checks)),
         # The door measures and traces already. Without FastAPI's own three spans, and with none recorded where
         # nobody listens, an order without a database takes 0.8 ms of processor time; with both it took 1.1.
         telemetry={"tracing": False, "metrics": False, "logs": False},
@@ -391,12 +438,12 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
 
 def _refusals(method: str) -> tuple[int, ...]:
     reading = (401, 403, 404, 409, 422, 429, 503)  # 409: a stored record that cannot be read
-    return {"get": reading, "patch": (*reading, 412, 413, 428)}.get(method, (*reading, 412, 413))
+    return {"get": reading, "patch": (*reading, 412, 413, 415, 428)}.get(method, (*reading, 412, 413, 415))
 
 
 def routes(tag: str, under: str = "") -> APIRouter:
     """Where the routes of one kind of record are declared; `http_app` takes them over."""
-    return APIRouter(prefix=f"/api/v1{under}", tags=[tag])
+    return APIRouter(prefix=f"/api/v1{under}", tags=[tag], route_class=ApiRoute)
 
 
 def resync_router(name: str, repositories: Sequence[Repository[Any]]) -> APIRouter:
@@ -426,7 +473,7 @@ class Timer:
 
 
 class Worker:
-    """The relay, the consumer and the timers of a service, supervised: if one of them dies, the process ends."""
+    """The relay, the consumer and the timers of a service, each supervised (chassis/supervision.py)."""
 
     def __init__(
         self,
@@ -439,27 +486,24 @@ class Worker:
         timers: Sequence[Timer] = (),
     ) -> None:
         self.name = name
-        self.failed: str | None = None
         self._store = store
         self._prepare = prepare
         self._relay = relay
         self._consumer = consumer
         self._timers = tuple(timers)
-        self._started = False
+        self._tasks = Supervisor()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Everything runs within; on the way out the consumer finishes its batch before the relay ends."""
-        tasks = [asyncio.create_task(self._start(), name="start")]
-        tasks += [asyncio.create_task(self._turn(timer), name=timer.name) for timer in self._timers]
-        for task in tasks:
-            task.add_done_callback(self._ended)
+        self._tasks.start("start", self._start, endless=False)
+        self._tasks.repeat("log summary", SUMMARY, telemetry.tell_repeated)
+        for timer in self._timers:
+            self._tasks.repeat(timer.name, timer.seconds, timer.work)
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._tasks.stop()
             if self._consumer is not None:
                 await self._consumer.stop()
             if self._relay is not None:
@@ -468,45 +512,30 @@ class Worker:
 
     def live(self) -> str | None:
         """None, or why the process should be started anew. Never whether MongoDB or Kafka answers."""
-        if self.failed:
-            return self.failed
-        if self._started and self._relay is not None and not self._relay.alive():
-            return "the relay makes no progress"
-        if self._started and self._consumer is not None and not self._consumer.alive():
-            return self._consumer.guard.stopped or "the consumer makes no progress"
+        if reason := self._tasks.live():
+            return reason
+        if self._relay is not None and not self._relay.alive():
+            return self._relay.dead or "the relay makes no progress"
+        if self._consumer is not None and not self._consumer.alive():
+            return self._consumer.guard.stopped or self._consumer.dead or "the consumer makes no progress"
         return None
 
     @property
     def checks(self) -> dict[str, Check]:
-        async def relay() -> str | None:
-            return self._relay.ready() if self._relay else None
-
-        async def consumer() -> str | None:
-            return self._consumer.ready() if self._consumer else None
-
-        return {"mongodb": self._store.ready, "relay": relay, "consumer": consumer}
+        found = {"mongodb": self._store.ready, "tasks": _check(self._tasks.ready)}
+        if self._relay is not None:
+            found["relay"] = _check(self._relay.ready)
+        if self._consumer is not None:
+            found["consumer"] = _check(self._consumer.ready)
+        return found
 
     async def _start(self) -> None:
-        await self._store.prepare(self._prepare)
         if self._relay is not None:
+            # Before the indexes are made: how old the oldest event is must be known while the bus is away, too.
             await self._relay.start()
+        await self._store.prepare(self._prepare)
         if self._consumer is not None:
             await self._consumer.start()
-        self._started = True
-
-    async def _turn(self, timer: Timer) -> None:
-        while True:
-            await asyncio.sleep(timer.seconds)
-            try:
-                await timer.work()
-            except Exception as error:
-                log.error("timer failed", timer=timer.name, reason=f"{type(error).__name__}: {error}")
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.failed = f"{task.get_name()} ended: {type(error).__name__}: {error}"
-            log.error("worker ends", reason=self.failed, exc_info=error)
-            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def worker_app(worker: Worker) -> Starlette:
@@ -564,8 +593,6 @@ def main(
     else:
         app = _together(_named(api)(settings), hand)
     _serve(app, settings)
-    if hand is not None and hand.failed:
-        raise SystemExit(1)
 
 
 def _named(factory: Callable[[Conf], Made] | str) -> Callable[[Conf], Made]:
