@@ -80,7 +80,7 @@ async def listen(broker: Any) -> AsyncIterator[Listen]:
 
     async def start(listener: Listener, group: str = "") -> Consumer:
         consumer = Consumer(
-            group or f"test-{new_id()}", [ParcelTopic().name], listener, broker, parked="customers.parked.v1"
+            group or f"test-{new_id()}", [ParcelTopic().name], listener, broker, dead_letters="customers.dlq.v1"
         )
         consumers.append(consumer)
         await consumer.start()
@@ -150,7 +150,7 @@ async def test_a_relay_that_died_before_draining_repeats_and_loses_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(relay_module, "_drain", die)
         await dying.start()
-        await until(lambda: not dying.alive())
+        await until(lambda: dying.ready() is not None)
         await dying.stop()
     await parcels.change(state.id, ALL, moved("there"), by())
     successor = Relay(both_drivers, [parcels], broker)
@@ -278,7 +278,7 @@ def _event(parcel_id: str) -> bytes:
     return envelope(ParcelTopic(), parcel_id, 1, happened(ParcelEvent.SENT), state, by(), clock.now())
 
 
-async def test_what_can_never_be_handled_is_parked_raw_with_its_reason(
+async def test_what_can_never_be_handled_is_set_aside_raw_with_its_reason(
     parcels: Repository[Parcel], relay: Relay, broker: Any
 ) -> None:
     nonsense = b"\xff nonsense " + new_id().encode()
@@ -295,7 +295,7 @@ async def test_what_can_never_be_handled_is_parked_raw_with_its_reason(
     await until(lambda: state.id in listener.of(state.id))
     await consumer.stop()
     reader = AIOKafkaConsumer(
-        "customers.parked.v1",
+        "customers.dlq.v1",
         bootstrap_servers=broker.kafka_bootstrap,
         auto_offset_reset="earliest",
         fetch_max_wait_ms=10,

@@ -1,4 +1,4 @@
-"""Around a handler: retry, find the culprit, park it, stop after too many. No broker is needed for that."""
+"""Around a handler: retry, find the culprit, set it aside, stop after too many. No broker is needed for that."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from chassis import consumer
 from chassis.aggregate import envelope
-from chassis.consumer import PARKED_IN_A_ROW, Guard, Received, Stopped, Unhandleable
+from chassis.consumer import SET_ASIDE_IN_A_ROW, Guard, Received, Stopped, Unhandleable
 from chassis.mongo import UNAVAILABLE
 from tests.chassis.parcels import Parcel, ParcelEvent, ParcelTopic, by, happened
 
@@ -40,13 +40,13 @@ def event(name: str, offset: int = 0, version: int = 1) -> Row:
 
 
 class Door:
-    """A guard with a handler that fails for some records, and the parked ones."""
+    """A guard with a handler that fails for some records, and those that it has set aside."""
 
     def __init__(self, fails: dict[str, list[Exception]] | None = None) -> None:
         self.seen: list[str] = []
-        self.parked: list[tuple[Row, str]] = []
+        self.letters: list[tuple[Row, str]] = []
         self.fails = fails or {}
-        self.guard = Guard("group", self.handle, self.park)
+        self.guard = Guard("group", self.handle, self.set_aside)
 
     async def handle(self, batch: Sequence[Received]) -> None:
         for received in batch:
@@ -54,8 +54,8 @@ class Door:
                 raise errors.pop(0) if len(errors) > 1 else errors[0]
         self.seen += [received.subject for received in batch]
 
-    async def park(self, record: Any, reason: str) -> None:
-        self.parked.append((record, reason))
+    async def set_aside(self, record: Any, reason: str) -> None:
+        self.letters.append((record, reason))
 
 
 @pytest.fixture(autouse=True)
@@ -67,14 +67,14 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_good_records_are_handled_as_one_batch() -> None:
     door = Door()
     await door.guard.take([event("a"), event("b")])
-    assert (door.seen, door.parked) == (["a", "b"], [])
+    assert (door.seen, door.letters) == (["a", "b"], [])
 
 
-async def test_one_bad_record_is_parked_and_its_neighbours_are_handled_in_order() -> None:
+async def test_one_bad_record_is_set_aside_and_its_neighbours_are_handled_in_order() -> None:
     door = Door({"c": [ValueError("no such thing")]})
     await door.guard.take([event(name, n) for n, name in enumerate("abcdef")])
     assert door.seen == ["a", "b", "d", "e", "f"]
-    [(record, reason)] = door.parked
+    [(record, reason)] = door.letters
     assert (record.offset, reason) == (2, "ValueError: no such thing")
 
 
@@ -86,12 +86,12 @@ async def test_a_passing_failure_is_tried_again() -> None:
             raise errors.pop(0)
         door.seen += [received.subject for received in batch]
 
-    door.guard = Guard("group", handle, door.park)
+    door.guard = Guard("group", handle, door.set_aside)
     await door.guard.take([event("a"), event("b")])
-    assert (door.seen, door.parked) == (["a", "b"], [])
+    assert (door.seen, door.letters) == (["a", "b"], [])
 
 
-async def test_a_database_that_is_away_is_waited_for_and_nothing_is_parked() -> None:
+async def test_a_database_that_is_away_is_waited_for_and_nothing_is_set_aside() -> None:
     away = 50
     door = Door()
 
@@ -102,9 +102,9 @@ async def test_a_database_that_is_away_is_waited_for_and_nothing_is_parked() -> 
             raise UNAVAILABLE[0]("away")
         door.seen += [received.subject for received in batch]
 
-    door.guard = Guard("group", handle, door.park)
+    door.guard = Guard("group", handle, door.set_aside)
     await door.guard.take([event("a")])
-    assert (door.seen, door.parked, door.guard.waiting_for) == (["a"], [], None)
+    assert (door.seen, door.letters, door.guard.waiting_for) == (["a"], [], None)
 
 
 @pytest.mark.parametrize(
@@ -112,12 +112,12 @@ async def test_a_database_that_is_away_is_waited_for_and_nothing_is_parked() -> 
     [None, b"", b"nonsense", b"[]", b'{"id": "x"}', '{"type": "汉"'.encode("gbk"), b"\xff\xfe", b"{}" * 3],
     ids=["no value", "empty", "no JSON", "a list", "no envelope", "another encoding", "no text", "more than one"],
 )
-async def test_what_is_no_event_is_parked_with_its_reason(value: bytes | None) -> None:
+async def test_what_is_no_event_is_set_aside_with_its_reason(value: bytes | None) -> None:
     door = Door()
     await door.guard.take([Row(value), event("good")])
     assert door.seen == ["good"]
-    assert len(door.parked) == 1
-    assert door.parked[0][1]
+    assert len(door.letters) == 1
+    assert door.letters[0][1]
 
 
 @given(st.binary(max_size=200))
@@ -135,17 +135,17 @@ async def test_a_reason_that_no_retry_can_help_is_not_tried_again() -> None:
         raise Unhandleable("the customer does not exist")
 
     door = Door()
-    door.guard = Guard("group", handle, door.park)
+    door.guard = Guard("group", handle, door.set_aside)
     await door.guard.take([event("a")])
     assert calls == 1
-    assert len(door.parked) == 1
+    assert len(door.letters) == 1
 
 
-async def test_too_many_in_a_row_stop_the_consumer_before_it_parks_everything() -> None:
+async def test_too_many_in_a_row_stop_the_consumer_before_it_sets_everything_aside() -> None:
     door = Door({str(n): [ValueError("the release is bad")] for n in range(100)})
     with pytest.raises(Stopped, match="the release is bad"):
         await door.guard.take([event(str(n), n) for n in range(100)])
-    assert len(door.parked) == PARKED_IN_A_ROW
+    assert len(door.letters) == SET_ASIDE_IN_A_ROW
     assert door.guard.stopped
     with pytest.raises(Stopped):
         await door.guard.take([event("good")])
@@ -158,11 +158,11 @@ async def test_a_good_record_in_between_starts_the_count_again() -> None:
     for n in range(50):
         batch += [event(f"bad{n}"), event(f"good{n}")]
     await door.guard.take(batch)
-    assert len(door.parked) == 50
+    assert len(door.letters) == 50
     assert len(door.seen) == 50
 
 
-async def test_a_cancelled_batch_is_neither_handled_nor_parked() -> None:
+async def test_a_cancelled_batch_is_neither_handled_nor_set_aside() -> None:
     started = asyncio.Event()
 
     async def handle(batch: Sequence[Received]) -> None:
@@ -170,13 +170,13 @@ async def test_a_cancelled_batch_is_neither_handled_nor_parked() -> None:
         await asyncio.sleep(60)
 
     door = Door()
-    door.guard = Guard("group", handle, door.park)
+    door.guard = Guard("group", handle, door.set_aside)
     task = asyncio.create_task(door.guard.take([event("a")]))
     await started.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert door.parked == []
+    assert door.letters == []
 
 
 async def test_readers_take_unknown_fields() -> None:

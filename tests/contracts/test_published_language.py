@@ -12,7 +12,7 @@ import yaml
 import contracts
 from contracts.describe import asyncapi, incompatibilities, schema
 from contracts.envelope import Event, read
-from contracts.topics import PARKED, SERVICES, TOPICS, Topic
+from contracts.topics import DEAD_LETTERS, SERVICES, TOPICS, Topic
 
 HERE = Path(contracts.__file__).parent
 SAMPLES = Path(__file__).parent / "samples"
@@ -39,7 +39,7 @@ def test_every_topic_has_one_owner_among_the_services_and_a_version() -> None:
     assert {topic.owner for topic in TOPICS} - {"complaints"} == set(SERVICES)
     names = [topic.name for topic in TOPICS]
     assert len(set(names)) == len(names)
-    assert all(name.endswith(".v1") for name in (*names, *PARKED))
+    assert all(name.endswith(".v1") for name in (*names, *DEAD_LETTERS))
 
 
 def test_every_event_type_belongs_to_its_topic_and_each_topic_can_be_restated() -> None:

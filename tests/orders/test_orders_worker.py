@@ -53,7 +53,7 @@ async def listening(broker: Any, got: list[Received]) -> AsyncIterator[None]:
         got.extend(events)
 
     topics = [ORDERS.name, PRODUCTS.name]
-    listener = Consumer(f"test-{new_id()}", topics, take, broker, parked="reporting.parked.v1")
+    listener = Consumer(f"test-{new_id()}", topics, take, broker, dead_letters="reporting.dlq.v1")
     await listener.start()
     try:
         yield

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from contracts.topics import PARKED, TOPICS
+from contracts.topics import DEAD_LETTERS, TOPICS
 from salesbeat import kafka_apache, kafka_embedded
 from salesbeat.ports import LOOPBACK
 
@@ -69,7 +69,7 @@ def choose(wish: Wish, folder: Path, port: int, controller_port: int) -> Broker:
 
 
 async def create_topics(bootstrap: str, replicas: int = LOCAL_REPLICAS, others: Sequence[str] = ()) -> None:
-    """Make the topics of the contracts and the parking places that are not there yet. Raises KafkaError.
+    """Make the topics of the contracts and those for dead letters that are not there yet. Raises KafkaError.
 
     others: further topics, with one partition each.
     """
@@ -77,7 +77,7 @@ async def create_topics(bootstrap: str, replicas: int = LOCAL_REPLICAS, others: 
         NewTopic(topic.name, topic.partitions, replicas, topic_configs={"retention.ms": str(topic.retention_ms)})
         for topic in TOPICS
     ]
-    wanted += [NewTopic(name, 1, replicas, topic_configs={"retention.ms": "-1"}) for name in (*PARKED, *others)]
+    wanted += [NewTopic(name, 1, replicas, topic_configs={"retention.ms": "-1"}) for name in (*DEAD_LETTERS, *others)]
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:

@@ -1,8 +1,9 @@
 """The bus door: a FastStream batch subscriber under a guard.
 
-The guard decodes each record tolerantly, retries a failing batch with back-off, parks the one record that
-can never be handled (raw, with its reason, in `<group>.parked.v1`), and stops after too many in a row, since a
-bad release must not park everything. A database that is away is waited for: nothing is parked, nothing piles up.
+The guard decodes each record tolerantly, retries a failing batch with back-off, sets the one record aside that
+can never be handled (raw, with its reason, in `<group>.dlq.v1`), and stops after too many in a row, since a
+bad release must not set everything aside. A database that is away is waited for: nothing is set aside, nothing piles
+up. A database that is slow gets smaller batches, and each of its answers counts as progress (chassis/turns.py).
 """
 
 from __future__ import annotations
@@ -14,19 +15,36 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import structlog
-from aiokafka.errors import KafkaError
-from faststream import AckPolicy
-from faststream.kafka import KafkaBroker
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faststream.kafka.message import KafkaAckableMessage
 from prometheus_client import Counter as Count
 from prometheus_client import Gauge, Histogram
 
 from chassis import clock
+from chassis.bus import RECORD_FAULTS, BusSettings, BusWatch, broker, reach
 from chassis.mongo import unavailable
 from chassis.received import Received, Record, Unhandleable, decode
+from chassis.supervision import Supervisor
+from chassis.turns import Turn
+
+__all__ = [
+    "MAX_RECORDS",
+    "BusSettings",
+    "Consumer",
+    "Guard",
+    "Handler",
+    "Position",
+    "Received",
+    "Record",
+    "Stopped",
+    "Unhandleable",
+    "broker",
+    "decode",
+    "reach",
+]
 
 log = structlog.get_logger()
 
@@ -39,55 +57,28 @@ RECORD_BYTES = 200
 ATTEMPTS = 4
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
-PARKED_IN_A_ROW = 20
+SET_ASIDE_IN_A_ROW = 20
 """After so many the consumer stops: then it is the code that is wrong, not the records."""
 STALLED_AFTER = 60.0
-"""Seconds without a turn of the loop after which liveness fails; aiokafka can stop consuming silently."""
+"""Seconds without progress after which liveness fails; aiokafka can stop consuming silently. An answer of the database
+is progress, and so is an empty turn of the loop."""
+SLOW, QUICK, AIM = 10.0, 2.0, 5.0
+"""Seconds. A batch that took longer than SLOW is followed by one that should take AIM; after one that took less than
+QUICK the next may have four times as many records."""
+FEWEST = 20
+"""Records of a batch, however slow the database is."""
+SESSION, REBALANCE = 30_000, 60_000
+"""Milliseconds without a heartbeat after which the group gives a member up, and for its members to join again. A turn
+that keeps the loop busy on a loaded machine fits in; a worker that was killed is replaced after SESSION."""
+BROKEN_FOR = 60.0
+"""Seconds of failing fetches, while the bus answers, after which the consumer is made anew."""
+LONGEST_REASON = 2_000
 
 _handled = Count("consumer_records_total", "Records handled", ["group", "topic"])
-_parked = Count("consumer_parked_total", "Records parked", ["group", "topic"])
+_dead_letters = Count("consumer_dead_letters_total", "Records set aside as dead letters", ["group", "topic"])
 _retried = Count("consumer_retries_total", "Batches tried again", ["group", "reason"])
 _lag = Gauge("consumer_lag_records", "Records not handled yet", ["group", "topic", "partition"])
 _seconds = Histogram("consumer_batch_seconds", "Time to handle a batch", ["group"])
-
-
-class BusSettings(Protocol):
-    """What the bus needs of a service's settings."""
-
-    kafka_bootstrap: str
-    kafka_idempotence: bool
-    kafka_fetch_wait_ms: int
-
-
-def broker(settings: BusSettings, client_id: str) -> KafkaBroker:
-    """A FastStream broker with the suite's settings; it connects when it is started."""
-    return KafkaBroker(
-        settings.kafka_bootstrap.split(","),
-        client_id=client_id,
-        ack_policy=AckPolicy.NACK_ON_ERROR,
-        # The default makes missing topics, with one partition.
-        allow_auto_create_topics=False,
-        acks="all",
-        enable_idempotence=settings.kafka_idempotence,
-        apply_types=False,
-        logger=None,
-    )
-
-
-async def reach(settings: BusSettings) -> None:
-    """Raises OSError when no bootstrap server takes a connection: a client that fails to start is never closed."""
-    refused: OSError | None = None
-    for address in settings.kafka_bootstrap.split(","):
-        host, _, port = address.strip().rpartition(":")
-        try:
-            async with asyncio.timeout(3):
-                _, writer = await asyncio.open_connection(host, int(port))
-        except (OSError, TimeoutError) as error:
-            refused = OSError(f"no Kafka broker at {address}: {error or 'no answer'}")
-        else:
-            writer.close()
-            return
-    raise refused or OSError("no Kafka broker is named")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,24 +96,24 @@ class Position:
 
 
 Handler = Callable[[Sequence[Received]], Awaitable[None]]
-Park = Callable[[Record, str], Awaitable[None]]
+SetAside = Callable[[Record, str], Awaitable[None]]
 
 
 class Stopped(Exception):
-    """The consumer has parked too many in a row and takes no more."""
+    """The consumer has set too many aside in a row and takes no more."""
 
 
 class Guard:
-    """Retry, bisect, park, stop: what happens around a handler, apart from where the records come from."""
+    """Retry, bisect, set aside, stop: what happens around a handler, apart from where the records come from."""
 
-    def __init__(self, group: str, handle: Handler, park: Park) -> None:
+    def __init__(self, group: str, handle: Handler, set_aside: SetAside) -> None:
         self.group = group
         self.waiting_for: str | None = None
         """Why the batch at hand is being tried again, for /ready."""
         self.stopped: str | None = None
         """Why it takes no more records, for /live."""
         self._handle = handle
-        self._park = park
+        self._set_aside = set_aside
         self._in_a_row = 0
         self._closing = asyncio.Event()
 
@@ -137,7 +128,7 @@ class Guard:
             raise Stopped("the consumer is stopping")
 
     async def take(self, records: Sequence[Record]) -> None:
-        """Handle or park every record; returns when all of them are done with. Raises Stopped."""
+        """Handle every record or set it aside; returns when all of them are done with. Raises Stopped."""
         if self.stopped:
             raise Stopped(self.stopped)
         batch: list[tuple[Record, Received]] = []
@@ -145,7 +136,9 @@ class Guard:
             try:
                 batch.append((record, decode(record)))
             except Unhandleable as error:
-                await self._park_one(record, str(error))
+                await self._set_one_aside(record, str(error))
+            except Exception as error:  # of the decoder, for a record that nobody has foreseen
+                await self._set_one_aside(record, f"not an event: {type(error).__name__}: {error}")
         if batch:
             with _seconds.labels(self.group).time():
                 await self._deliver(batch, ATTEMPTS)
@@ -166,7 +159,13 @@ class Guard:
                     await self._divide(batch, error)
                     return
                 self.waiting_for = f"{type(error).__name__}: {error}"
-                log.warning("batch tried again", group=self.group, records=len(batch), reason=self.waiting_for)
+                log.warning(
+                    "batch tried again",
+                    group=self.group,
+                    records=len(batch),
+                    reason=self.waiting_for,
+                    **({} if away else {"exc_info": error}),
+                )
                 await self._rest(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:
@@ -177,32 +176,44 @@ class Guard:
     async def _divide(self, batch: Sequence[tuple[Record, Received]], error: Exception) -> None:
         """Find the culprit by halves, in order, so that the order per key holds."""
         if len(batch) == 1:
-            await self._park_one(batch[0][0], f"{type(error).__name__}: {error}")
+            await self._set_one_aside(batch[0][0], f"{type(error).__name__}: {error}")
             return
         middle = len(batch) // 2
         for half in (batch[:middle], batch[middle:]):
             await self._deliver(half, 1)
 
-    async def _park_one(self, record: Record, reason: str) -> None:
-        if self._in_a_row >= PARKED_IN_A_ROW:
+    async def _set_one_aside(self, record: Record, reason: str) -> None:
+        if self._in_a_row >= SET_ASIDE_IN_A_ROW:
             self.stopped = (
                 f"{self._in_a_row} records in a row could not be handled, the last one because: {reason}. "
-                "Look at the parked ones before you start it again."
+                "Look at the dead letters before you start it again."
             )
             log.error("consumer stopped", group=self.group, reason=self.stopped)
             raise Stopped(self.stopped)
         while True:
             try:
-                await self._park(record, reason)
+                await self._set_aside(record, reason)
                 break
-            except KafkaError as error:  # going on without it would lose it
-                self.waiting_for = f"a record cannot be parked: {type(error).__name__}: {error}"
-                log.warning("record cannot be parked", group=self.group, reason=str(error))
+            except Exception as error:  # going on without it would lose it
+                self.waiting_for = f"a record cannot be set aside: {type(error).__name__}: {error}"
+                log.warning(
+                    "record cannot be set aside",
+                    group=self.group,
+                    reason=self.waiting_for,
+                    **({} if isinstance(error, KafkaError) else {"exc_info": error}),
+                )
                 await self._rest(LONGEST_PAUSE)
         self.waiting_for = None
         self._in_a_row += 1
-        _parked.labels(self.group, record.topic).inc()
-        log.error("record parked", group=self.group, topic=record.topic, offset=record.offset, reason=reason)
+        _dead_letters.labels(self.group, record.topic).inc()
+        log.error(
+            "record set aside",
+            group=self.group,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            reason=reason,
+        )
 
 
 class Consumer:
@@ -217,19 +228,26 @@ class Consumer:
         topics: Sequence[str],
         handle: Handler,
         settings: BusSettings,
-        parked: str | None = None,
+        dead_letters: str | None = None,
         max_records: int = MAX_RECORDS,
     ) -> None:
-        """max_records: of one batch; a handler whose work is by what a batch touches, not by its records, takes
-        more at once while it is behind."""
+        """max_records: of one batch at most; a handler whose work is by what a batch touches, not by its records, takes
+        more at once while it is behind. dead_letters: the topic; `<group>.dlq.v1` where nothing is said."""
         self.group = group
-        self._parked = parked or f"{group}.parked.v1"
+        self._dead_letters = dead_letters or f"{group}.dlq.v1"
         self._topics = tuple(topics)
         self._settings = settings
         self._broker = broker(settings, client_id=f"{group}-worker")
-        self.guard = Guard(group, handle, self._park)
-        self._last_turn = time.monotonic()
-        self._joined = False
+        self.guard = Guard(group, handle, self._set_aside)
+        self.bus = BusWatch(settings)
+        self._turn = Turn()
+        self._tasks = Supervisor()
+        self._joined = asyncio.Event()
+        self._most = max_records
+        self._at_once = min(max_records, MAX_RECORDS)
+        """Records of the next batch: it begins with what a slow database can do, and grows."""
+        self._failing: str | None = None
+        self._failing_since = 0.0
         self._subscriber = self._broker.subscriber(
             *self._topics,
             batch=True,
@@ -242,6 +260,8 @@ class Consumer:
             batch_timeout_ms=settings.kafka_fetch_wait_ms,
             # A batch that waits for its database must not lose its partitions meanwhile.
             max_poll_interval_ms=30 * 60 * 1000,
+            session_timeout_ms=SESSION,
+            rebalance_timeout_ms=REBALANCE,
             parser=self._parse,
             decoder=_undecoded,
         )
@@ -252,38 +272,66 @@ class Consumer:
         # A batch makes some hundred thousand objects, none of them in a cycle: to look through them after each 700, and
         # through all that a handler remembers now and then, took half of its time.
         gc.set_threshold(100_000, 20, 20)
-        while True:
-            self._last_turn = time.monotonic()
-            try:
-                await reach(self._settings)
-                await self._broker.start()
-                break
-            except (KafkaError, OSError) as error:
-                log.warning("bus not reached", group=self.group, reason=str(error))
-                with contextlib.suppress(Exception):
-                    await self._broker.stop()
+        self._tasks.start("consumer bus", self.bus.run)
+        self._tasks.start("consumer", self._run)
+        await self._joined.wait()
+
+    async def _run(self) -> None:
+        """Consume until something goes wrong; whoever calls it again makes the consumer anew."""
+        try:
+            while True:
+                self._turn.note()
+                try:
+                    await reach(self._settings)
+                    await self._broker.start()
+                    break
+                except (KafkaError, OSError) as error:
+                    self._failing = f"{type(error).__name__}: {error}"
+                    log.warning("bus not reached", group=self.group, reason=str(error))
+                    with contextlib.suppress(Exception):
+                        await self._broker.stop()
+                    await asyncio.sleep(1)
+            self._failing = None
+            self._watch_turns()
+            self._joined.set()
+            log.info("consuming", group=self.group, topics=self._topics)
+            while True:
                 await asyncio.sleep(1)
-        self._watch_turns()
-        self._joined = True
-        log.info("consuming", group=self.group, topics=self._topics)
+                # FastStream begins a task that has raised again, but not one that was cancelled or has returned.
+                if not any(not task.done() for task in self._subscriber.tasks):
+                    raise RuntimeError("the task that consumes has ended")
+                broken = time.monotonic() - self._failing_since
+                if self._failing is not None and not self.bus.away and broken > BROKEN_FOR:
+                    raise RuntimeError(f"nothing can be fetched for {broken:.0f} s: {self._failing}")
+        finally:
+            self._joined.clear()
+            with contextlib.suppress(Exception):
+                await self._broker.stop()
 
     async def stop(self) -> None:
-        self._joined = False
         self.guard.close()
+        await self._tasks.stop()
         await self._broker.stop()
 
+    @property
+    def dead(self) -> str | None:
+        """Which of its tasks fails for so long that the process should be started anew."""
+        return self._tasks.live()
+
     def alive(self) -> bool:
-        """Progress, not a ping: the last turn of the loop is recent and the guard has not stopped."""
-        if self.guard.stopped:
+        """Progress, not a ping: it has got on of late, or waits for somebody else, and the guard has not stopped."""
+        if self.guard.stopped or self.dead:
             return False
-        busy = self.guard.waiting_for is not None
-        return busy or time.monotonic() - self._last_turn < STALLED_AFTER
+        waits = self.guard.waiting_for is not None or self.bus.away is not None
+        return waits or not self._turn.stalled(STALLED_AFTER)
 
     def ready(self) -> str | None:
         """None, or why it is not consuming."""
-        if self.guard.stopped or self.guard.waiting_for:
-            return self.guard.stopped or self.guard.waiting_for
-        return None if self._joined else "it has not joined its consumer group yet"
+        if reason := self.guard.stopped or self.guard.waiting_for or self.bus.away or self._failing:
+            return reason
+        if not self._joined.is_set():
+            return self._tasks.ready() or "it has not joined its consumer group yet"
+        return self._tasks.ready()
 
     async def positions(self) -> list[Position]:
         """How far it is in each partition assigned to it, handled batches only."""
@@ -303,8 +351,22 @@ class Consumer:
         return found
 
     async def _take(self, message: Any) -> None:
-        await self.guard.take(message)
-        self._last_turn = time.monotonic()
+        began = time.monotonic()
+        try:
+            with self._turn.current():
+                await self.guard.take(message)
+        except Stopped:
+            await asyncio.sleep(1)  # what is not taken comes again at once
+            raise
+        self._pace(len(message), time.monotonic() - began)
+
+    def _pace(self, records: int, seconds: float) -> None:
+        """Size the next batch by the time that this one took."""
+        if seconds > SLOW:
+            self._at_once = max(FEWEST, min(self._most, int(records * AIM / seconds)))
+            log.info("smaller batches", group=self.group, records=records, seconds=round(seconds), next=self._at_once)
+        elif seconds < QUICK and records >= self._at_once:
+            self._at_once = min(self._most, self._at_once * 4)
 
     async def _parse(self, records: tuple[Record, ...]) -> KafkaAckableMessage:
         """FastStream's own parser decodes headers and would fail on a foreign one; this one never raises."""
@@ -316,30 +378,58 @@ class Consumer:
         )
 
     def _watch_turns(self) -> None:
-        """Note each turn of FastStream's loop, also the empty ones, by the call that it makes in each."""
+        """Note each turn of FastStream's loop, also the empty ones, by the call that it makes in each; and what fails
+        there, since FastStream keeps it to itself."""
         consumer: Any = self._subscriber.consumer
         getmany = consumer.getmany
 
         async def noted(*args: Any, **kwargs: Any) -> Any:
-            self._last_turn = time.monotonic()
-            return await getmany(*args, **kwargs)
+            self._turn.note()
+            try:
+                fetched = await getmany(*args, **{**kwargs, "max_records": self._at_once})
+            except KafkaError as error:
+                self._fails(error)
+                log.warning("nothing can be fetched", group=self.group, reason=self._failing)
+                raise
+            except ConsumerStoppedError:
+                raise
+            except Exception as error:
+                self._fails(error)
+                self._tasks.failed("consumer fetch", error)
+                await asyncio.sleep(1)  # FastStream begins it again at once
+                raise
+            self._turn.note()
+            self._failing = None
+            self._tasks.well("consumer fetch")
+            return fetched
 
         consumer.getmany = noted
 
-    async def _park(self, record: Record, reason: str) -> None:
-        await self._broker.publish(
-            record.value or b"",
-            topic=self._parked,
-            key=record.key,
-            headers={
-                "reason": reason[:2_000],
-                "topic": record.topic,
-                "partition": str(record.partition),
-                "offset": str(record.offset),
-                "group": self.group,
-                "parkedat": clock.now().isoformat(),
-            },
-        )
+    def _fails(self, error: Exception) -> None:
+        if self._failing is None:
+            self._failing_since = time.monotonic()
+        self._failing = f"{type(error).__name__}: {error}"
+
+    async def _set_aside(self, record: Record, reason: str) -> None:
+        headers = {
+            # What cannot be encoded must not keep the record from being set aside.
+            "reason": reason[:LONGEST_REASON].encode(errors="replace").decode(),
+            "topic": record.topic,
+            "partition": str(record.partition),
+            "offset": str(record.offset),
+            "group": self.group,
+            "setasideat": clock.now().isoformat(),
+        }
+        try:
+            await self._broker.publish(record.value or b"", topic=self._dead_letters, key=record.key, headers=headers)
+        except RECORD_FAULTS:
+            # With its reason it is larger than the bus takes. The original stays where it is, and the headers name it.
+            headers["value"] = VALUE_LEFT
+            await self._broker.publish(b"", topic=self._dead_letters, key=record.key, headers=headers)
+
+
+VALUE_LEFT = "left at its place"
+"""Header `value` of a dead letter whose original is too large to be set aside with its reason."""
 
 
 async def _undecoded(message: Any) -> Any:

@@ -4,7 +4,7 @@ An exception that ends an asyncio task is silent, and the process looks well wit
 of a process is begun here. What ends, by whatever exception or by itself, is logged with its traceback, counted in
 `background_task_failures_total`, and begun again after a pause that doubles. Until it has run steadily again, `/ready`
 says which task failed and why. If it fails for longer than FAILED_FOR, `/live` says so, because then a new process is
-the better remedy.
+the better remedy; but not while it fails because a server is away, which a new process would not mend.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from prometheus_client import Counter, Gauge
+
+from chassis.mongo import unavailable
 
 __all__ = ["Supervisor"]
 
@@ -37,16 +39,20 @@ class _Task:
         self.name = name
         self.reason: str | None = None
         """The last failure, until it has run steadily since."""
+        self.outside = False
+        """It was a server that is away."""
         self.failing_since = 0.0
         self.failures = 0
         self.pause = FIRST_PAUSE
         self.last = 0.0
 
-    def failed(self, reason: str) -> None:
+    def failed(self, reason: str, outside: bool) -> None:
         now = time.monotonic()
         if self.reason is None:
-            self.failing_since, self.failures = now, 0
-        self.reason, self.last = reason, now
+            self.failures = 0
+        if self.reason is None or self.outside:
+            self.failing_since = now
+        self.reason, self.last, self.outside = reason, now, outside
         self.failures += 1
         _failures.labels(self.name).inc()
         _up.labels(self.name).set(0)
@@ -106,7 +112,7 @@ class Supervisor:
     def live(self) -> str | None:
         """None, or which task has failed for so long that the process should be started anew."""
         now = time.monotonic()
-        lost = [task for task in self._failing() if now - task.failing_since > FAILED_FOR]
+        lost = [task for task in self._failing() if not task.outside and now - task.failing_since > FAILED_FOR]
         return "; ".join(f"{t.name} fails for {now - t.failing_since:.0f} s: {t.reason}" for t in lost) or None
 
     def _of(self, name: str) -> _Task:
@@ -142,5 +148,9 @@ class Supervisor:
             task.pause = min(task.pause * 2, LONGEST_PAUSE)
 
     def _note(self, task: _Task, error: BaseException) -> None:
-        task.failed(f"{type(error).__name__}: {error}"[:300])
-        log.error("background task failed", task=task.name, reason=task.reason, exc_info=error)
+        outside = isinstance(error, Exception) and (unavailable(error) or isinstance(error, OSError))
+        task.failed(f"{type(error).__name__}: {error}"[:300], outside)
+        if outside:
+            log.warning("background task waits", task=task.name, reason=task.reason)
+        else:
+            log.error("background task failed", task=task.name, reason=task.reason, exc_info=error)

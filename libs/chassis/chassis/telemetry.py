@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import structlog
 from opentelemetry import trace
@@ -19,7 +23,16 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_
 
 from chassis.settings import Settings
 
-__all__ = ["CONTENT_TYPE_LATEST", "configure", "counted", "current_traceparent", "metrics", "span"]
+__all__ = [
+    "CONTENT_TYPE_LATEST",
+    "Repeated",
+    "configure",
+    "counted",
+    "current_traceparent",
+    "metrics",
+    "span",
+    "tell_repeated",
+]
 
 requests = Counter("http_requests_total", "Requests answered", ["method", "route", "status"])
 seconds = Histogram("http_request_seconds", "Time to answer a request", ["method", "route"])
@@ -29,6 +42,114 @@ seconds = Histogram("http_request_seconds", "Time to answer a request", ["method
 def counted(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
     """The measures of a request; to find them by their labels costs as much as to count."""
     return requests.labels(method, route, status), seconds.labels(method, route)
+
+
+TELL_AGAIN = 60.0
+"""Seconds after which a warning that repeats is written again, with the number of those in between."""
+MOST_KINDS = 500
+"""Kinds of warnings that are told apart; beyond, the one that was written longest ago is forgotten."""
+
+_withheld = Counter("log_lines_withheld_total", "Warnings that were counted and not written", ["level"])
+_numbers = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8,}(?:-[0-9a-f]{4,})*|\d+")
+
+
+class Repeated:
+    """Tells which warnings repeat: the first of a kind is written at once, the others are counted and written once a
+    minute as a number. Texts that differ in numbers only are of one kind."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._kinds: dict[tuple[object, ...], list[Any]] = {}
+        """By kind: when it was written, how many came since, and how the next one is written."""
+        self._lock = threading.Lock()  # a library may log from its own thread
+
+    def count(self, kind: tuple[object, ...], write: Callable[[int], None]) -> int | None:
+        """None where this one is to be withheld; else how many were withheld before it.
+
+        write: called later with their number, if no further one of that kind comes.
+        """
+        kind = tuple(_numbers.sub("#", part)[:300] if isinstance(part, str) else part for part in kind)
+        now = self._now()
+        with self._lock:
+            known = self._kinds.get(kind)
+            if known is not None and now - known[0] < TELL_AGAIN:
+                known[1] += 1
+                known[2] = write
+                return None
+            withheld = known[1] if known else 0
+            self._kinds.pop(kind, None)
+            self._kinds[kind] = [now, 0, write]
+            if len(self._kinds) > MOST_KINDS:
+                del self._kinds[next(iter(self._kinds))]
+        return withheld
+
+    def tell(self) -> None:
+        """Write the numbers of those that were withheld for a minute."""
+        now = self._now()
+        due: list[tuple[Callable[[int], None], int]] = []
+        with self._lock:
+            for kind, known in tuple(self._kinds.items()):
+                if now - known[0] < TELL_AGAIN:
+                    continue
+                if known[1]:
+                    due.append((known[2], known[1]))
+                    known[0], known[1] = now, 0
+                else:
+                    del self._kinds[kind]
+        for write, withheld in due:
+            write(withheld)
+
+
+_repeated = Repeated()
+
+
+async def tell_repeated() -> None:
+    """Write how often withheld warnings came; called now and then by each process."""
+    _repeated.tell()
+
+
+_OF_ONE = ("record", "offset", "id")
+"""Fields that name one record: what is said of another one is no repetition."""
+
+
+def _once_a_minute(logger: Any, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Of structlog: drop a warning that repeats."""
+    if level not in ("warning", "error") or event.get("repeated"):
+        return event
+    if any(name in event for name in _OF_ONE) or (level == "error" and "request_id" in event):
+        return event
+    kind = (level, str(event.get("event")), *(str(event.get(name)) for name in ("task", "group", "topic", "reason")))
+    said = {name: value for name, value in event.items() if name not in ("event", "exc_info", "level", "timestamp")}
+    withheld = _repeated.count(
+        kind, lambda more: getattr(structlog.get_logger(), level)(event["event"], **{**said, "repeated": more})
+    )
+    if withheld is None:
+        _withheld.labels(level).inc()
+        raise structlog.DropEvent
+    if withheld:
+        event["repeated"] = withheld
+    return event
+
+
+class _OnceAMinute(logging.Filter):
+    """The same for what libraries say through `logging`: aiokafka repeats itself many times a second."""
+
+    def __init__(self, emit: Callable[[logging.LogRecord], None]) -> None:
+        super().__init__()
+        self._emit = emit
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        def write(more: int) -> None:
+            record.msg, record.args = f"{record.getMessage()} (repeated {more} times)", ()
+            self._emit(record)
+
+        withheld = _repeated.count((record.levelname, record.name, str(record.msg)), write)
+        if withheld is None:
+            _withheld.labels(record.levelname.lower()).inc()
+            return False
+        if withheld:
+            record.msg, record.args = f"{record.getMessage()} (repeated {withheld} times)", ()
+        return True
 
 
 _context = TraceContextTextMapPropagator()
@@ -70,6 +191,7 @@ def _configure_logs(name: str, settings: Settings) -> None:
         printer = structlog.processors.JSONRenderer(ensure_ascii=False)
     structlog.configure(
         processors=[
+            _once_a_minute,
             *shared,
             lambda _, __, event: {"service": name, **event},
             structlog.processors.format_exc_info,
@@ -92,6 +214,7 @@ def _configure_logs(name: str, settings: Settings) -> None:
             ],
         )
     )
+    handler.addFilter(_OnceAMinute(handler.emit))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 

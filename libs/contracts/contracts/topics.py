@@ -109,9 +109,9 @@ TOPICS = (REGIONS, OFFICES, PEOPLE, CUSTOMERS, PRODUCTS, ORDERS, TARGETS, *OF_VI
 SERVICES = ("customers", "orders", "visits", "reporting")
 
 
-def parked(group: str) -> str:
+def dead_letters(group: str) -> str:
     """The topic for records that a consumer group can never handle."""
-    return f"{group}.parked.v1"
+    return f"{group}.dlq.v1"
 
 
-PARKED = tuple(parked(service) for service in SERVICES)
+DEAD_LETTERS = tuple(dead_letters(service) for service in SERVICES)

@@ -16,8 +16,8 @@ HANDOVERS = 60.0
 
 def worker(settings: Settings) -> Worker:
     """Publishes everything, learns from orders who buys, and hands customers over on their day."""
-    store = Store("customers", settings)
-    repositories = Repositories(store.database)
+    store = Store("customers", settings, watched=True)
+    repositories = Repositories(store.database, settings.phone_region)
 
     async def hand_over() -> None:
         await commands.take_over_due(repositories)

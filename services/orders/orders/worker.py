@@ -11,8 +11,8 @@ from orders.settings import Settings
 
 
 def worker(settings: Settings) -> Worker:
-    """Publishes products and orders; learns who works where, and which customers there are."""
-    store = Store("orders", settings)
+    """Publishes products and orders; learns who works where, and which customers and visits there are."""
+    store = Store("orders", settings, watched=True)
     repositories = Repositories(store.database)
     return Worker(
         "orders",

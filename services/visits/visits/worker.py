@@ -17,7 +17,7 @@ from visits.visit import reactions as visits
 
 def worker(settings: Settings) -> Worker:
     """Publishes the field work, learns from the others, and watches what is due."""
-    store = Store("visits", settings)
+    store = Store("visits", settings, watched=True)
     repositories = Repositories(store.database)
     return Worker(
         "visits",
