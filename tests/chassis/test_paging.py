@@ -122,6 +122,37 @@ def test_an_object_in_a_cursor_is_no_value() -> None:
         decode_cursor(forged, "id")
 
 
+@pytest.mark.parametrize(
+    ("said", "sort"),
+    [
+        (b'["id",9223372036854775808]', "id"),
+        (b'["id",18446744073709551615]', "id"),
+        (b'["id",7]', "id"),
+        (b'["id",null]', "id"),
+        (b'["id",true]', "id"),
+        (b'["name",9223372036854775808,"r1"]', "name"),
+        (b'["name","a",9223372036854775807]', "name"),
+        (b'["name","a",1.5]', "name"),
+        (b'["name","a",["r1"]]', "name"),
+        (b'["name",{"$gt":""},"r1"]', "name"),
+        (b'[7,"a","r1"]', "name"),
+        (b'[null,"a","r1"]', "name"),
+        (b'["name"]', "name"),
+        (b'{"name":"a"}', "name"),
+        (b'"name"', "name"),
+        (b'["name","\\ud800","r1"]', "name"),
+        (b"[" * 1000 + b"]" * 1000, "name"),
+        (b"", "name"),
+    ],
+)
+def test_a_forged_cursor_of_values_that_no_row_has_is_refused(said: bytes, sort: str) -> None:
+    from chassis import paging
+
+    forged = base64.urlsafe_b64encode(paging._sum(said) + said).rstrip(b"=").decode()
+    with pytest.raises(Invalid, match="invalid_cursor"):
+        door("id", "name", cursor=forged, sort=sort).where()
+
+
 def door(*fields: str, **asked: Any) -> Paging:
     return sorted_by(*fields).dependency(**{"limit": 50, "cursor": None, "sort": None, **asked})
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Generic, TypeVar
 import orjson
 from fastapi import Depends, Query
 
+from chassis.fields import LARGEST_INTEGER
 from chassis.problems import Invalid
 
 LIMIT = 50
@@ -58,6 +59,8 @@ class Paging:
         if len(after) != (1 if field == "_id" else 2):
             raise _not_a_cursor()
         beyond = "$gt" if direction > 0 else "$lt"
+        if not isinstance(after[-1], str):  # ids are texts
+            raise _not_a_cursor()
         if field == "_id":
             return {"_id": {beyond: after[0]}}
         value, tie = after
@@ -149,9 +152,16 @@ def _read(cursor: str) -> list[Any]:
         said = orjson.loads(raw[6:])
     except (ValueError, binascii.Error):
         raise _not_a_cursor() from None
-    if not isinstance(said, list) or len(said) < 2 or not all(isinstance(v, Scalar) for v in said):
+    if not isinstance(said, list) or len(said) < 2 or not all(map(_storable, said)) or not isinstance(said[0], str):
         raise _not_a_cursor()
     return said
+
+
+def _storable(value: Any) -> bool:
+    """Whether the database can compare with it: check sums can be made by everybody, so anything may stand there."""
+    if isinstance(value, int):
+        return -LARGEST_INTEGER - 1 <= value <= LARGEST_INTEGER
+    return isinstance(value, Scalar)
 
 
 def _sum(payload: bytes) -> bytes:
