@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Response
 
+from chassis.http.route import ApiRoute
 from chassis.problems import language
 
 CONTENT_SECURITY_POLICY = (
@@ -20,7 +21,7 @@ _TEXTS = {
     for name in ("landing.en.html", "landing.zh-CN.html", "docs.html", "docs.js", "style.css")
 }
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=ApiRoute)
 AcceptLanguage = Annotated[str | None, Header()]
 
 
