@@ -62,6 +62,8 @@ STEPS = {
     "activation": "prospect",
     "loss": "",
 }
+VERSIONED = frozenset({"amendment"})
+"""Steps that replace content, and need If-Match as a PATCH does."""
 Trouble = Callable[[httpx.Request], Exception | httpx.Response | None]
 
 
@@ -131,10 +133,13 @@ class Gateway:
             return problem(409, "idempotency_key_reused")
         if len(parts) == 1:
             return self._create(request.url.path, key, body)
-        if request.method == "PATCH":
+        if request.method == "PATCH" or parts[-1] in VERSIONED:
             known = self.records[parts[1]]
+            if "If-Match" not in request.headers:
+                return problem(428, "if_match_required")
             if key not in known.get("(handled)", ()) and request.headers["If-Match"] != f'"{known["version"]}"':
                 return problem(412, "stale")
+        if request.method == "PATCH":
             parts.append("correction")
         try:
             BODIES[parts[-1]].model_validate(body)

@@ -21,6 +21,7 @@ from contracts.envelope import Published
 from contracts.money import Money
 from contracts.staff import Office, Person, Posting, RegionOfOffice, Role
 from contracts.topics import TOPICS
+from contracts.visits import Purpose, Visit, VisitStatus
 from orders.app import app
 from orders.consumers import Learner
 from orders.repositories import Repositories
@@ -72,6 +73,23 @@ def customer(customer_id: str, owner: str, office_id: str, region: str, **more: 
             "ownership": [held],
             "prospect_since": START,
             "registered_at": datetime(2026, 1, 1, tzinfo=UTC),
+            **more,
+        }
+    )
+
+
+def visit(visit_id: str, owner: str, customer_id: str | None, **more: Any) -> Visit:
+    return Visit(
+        **{
+            "id": visit_id,
+            "owner": owner,
+            "office": "sha",
+            "region": "east",
+            "business_date": TUESDAY.date(),
+            "status": VisitStatus.COMPLETED,
+            "planned": True,
+            "customer": customer_id,
+            "purposes": [Purpose.ORDER],
             **more,
         }
     )
@@ -169,6 +187,11 @@ class Shop:
             if step == until:
                 break
         return order
+
+    async def amend(self, order: Mapping[str, Any], who: Any = None, **what: Any) -> httpx.Response:
+        """An amendment decided on the order as it is given."""
+        body = {**REASON, **what}
+        return await self.post(who or WANG, f"orders/{order['id']}/amendment", body, version=order["version"])
 
     async def stock(self) -> None:
         """The products."""

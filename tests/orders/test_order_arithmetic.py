@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from contracts.money import Money
 from contracts.orders import Product
 from contracts.refusals import NotPossible
-from orders.order.lines import LARGEST, Wanted, at_cost, margin, priced, times, total
+from orders.order.lines import LARGEST, Wanted, at_cost, margin, numbered, priced, times, total
 
 unhurried = settings(deadline=None)  # the machine may be busy
 quantities = st.integers(1, 10**9).map(lambda n: Decimal(n).scaleb(-3))
@@ -49,12 +49,38 @@ def test_a_half_goes_up(quantity: str, amount: int) -> None:
 
 @unhurried
 @given(quantities, prices, st.one_of(st.none(), percents))
-def test_a_line_is_its_gross_less_its_discount(quantity: Decimal, price: int, percent: Decimal | None) -> None:
+def test_the_net_amount_is_rounded_half_up_and_the_discount_is_the_rest(
+    quantity: Decimal, price: int, percent: Decimal | None
+) -> None:
     (line,) = priced([Wanted("p", quantity, discount_percent=percent)], {"p": product(price=price)})
-    gross = half_up(Fraction(quantity) * price)
-    assert line.discount.minor == half_up(Fraction(percent or 0) / 100 * gross)
-    assert line.amount.minor == gross - line.discount.minor
-    assert 0 <= line.amount.minor <= gross
+    gross = Fraction(quantity) * price
+    assert line.amount.minor == half_up(gross * (100 - Fraction(percent or 0)) / 100)
+    assert line.discount.minor == half_up(gross) - line.amount.minor
+    assert 0 <= line.amount.minor <= half_up(gross)
+
+
+@pytest.mark.parametrize("currency", ["CNY", "JPY", "KWD"])
+@pytest.mark.parametrize(
+    ("quantity", "price", "percent", "net"),
+    [
+        ("1", 150, "5", 143),  # 142.5
+        ("1", 150, "15", 128),  # 127.5
+        ("3", 150, "5", 428),  # 427.5
+        ("1", 1, "50", 1),  # 0.5
+        ("1", 1, "50.0001", 0),
+        ("0.333", 150, "5", 47),  # 47.4525, and not 95 % of 50
+        ("2.5", 199, "7", 463),  # 462.675
+        ("1", 150, "0", 150),
+        ("1", 150, "100", 0),
+        ("999999999999.999", 9007, "0.0001", 9006990992999991),  # beyond what a float holds exactly
+    ],
+)
+def test_a_percentage_in_numbers(quantity: str, price: int, percent: str, net: int, currency: str) -> None:
+    wanted = [Wanted("p", Decimal(quantity), discount_percent=Decimal(percent))]
+    (line,) = priced(wanted, {"p": product(price=price, currency=currency)})
+    exact = Fraction(quantity) * price * (100 - Fraction(percent)) / 100
+    assert line.amount.minor == net == half_up(exact)
+    assert line.discount.minor == half_up(Fraction(quantity) * price) - net
 
 
 @unhurried
@@ -117,20 +143,20 @@ def test_an_amount_that_readers_of_json_cannot_hold_is_refused(wanted: list[Want
 
 
 def test_without_a_price_the_list_price_counts_and_later_the_one_that_was_agreed() -> None:
-    agreed = priced([Wanted("p", Decimal(1), Money(minor=90, currency="CNY"))], {"p": product()})
-    (again,) = priced([Wanted("p", Decimal(2))], {"p": product(price=500)}, former=agreed)
+    agreed, _ = numbered(priced([Wanted("p", Decimal(1), Money(minor=90, currency="CNY"))], {"p": product()}), 0)
+    (again,) = priced([Wanted(id="1", quantity=Decimal(2))], {"p": product(price=500)}, former=agreed)
     assert again.unit_price.minor == 90
     (listed,) = priced([Wanted("p", Decimal(2))], {"p": product(price=500)})
     assert listed.unit_price.minor == 500
 
 
-def test_what_is_no_longer_sold_is_ordered_further_only_where_it_is_on_the_order() -> None:
+def test_what_is_no_longer_sold_is_ordered_further_only_on_a_line_that_is_there() -> None:
     gone = product().model_copy(update={"active": False})
     with pytest.raises(NotPossible) as refused:
         priced([Wanted("p", Decimal(1))], {"p": gone})
     assert (refused.value.code, refused.value.field) == ("inactive_product", "lines.0.product")
-    former = priced([Wanted("p", Decimal(1))], {"p": product()})
-    assert priced([Wanted("p", Decimal(2))], {"p": gone}, former=former)
+    former, _ = numbered(priced([Wanted("p", Decimal(1))], {"p": product()}), 0)
+    assert priced([Wanted(id="1", quantity=Decimal(2))], {"p": gone}, former=former)
     assert priced([Wanted("p", Decimal(1))], {"p": gone}, inactive_too=True)
     with pytest.raises(NotPossible) as refused:
         priced([Wanted("p", Decimal(1)), Wanted("q", Decimal(1))], {"p": product()})
@@ -147,17 +173,53 @@ def test_a_quantity_reads_the_same_everywhere(quantity: Decimal) -> None:
     assert not ("." in said and said.endswith(("0", ".")))
 
 
-def test_a_unit_cost_stays_with_an_unchanged_line_and_is_unknown_in_another_currency() -> None:
+def test_a_unit_cost_stays_with_its_line_and_is_unknown_in_another_currency() -> None:
     cheap = {"p": product(cost=40)}
-    agreed = at_cost(priced([Wanted("p", Decimal(1))], cheap), cheap)
+    agreed, _ = numbered(at_cost(priced([Wanted("p", Decimal(1))], cheap), cheap), 0)
     dear = {"p": product(cost=70)}
-    twice = priced([Wanted("p", Decimal(1)), Wanted("p", Decimal(1))], dear)
+    twice = priced([Wanted("p", Decimal(1)), Wanted(id="1", quantity=Decimal(9))], dear, former=agreed)
     costs = [line.unit_cost.minor for line in at_cost(twice, dear, agreed) if line.unit_cost]
-    assert costs == [40, 70]
+    assert costs == [70, 40]
     dollars = priced([Wanted("p", Decimal(1), Money(minor=5, currency="USD"))], dear)
     (line,) = at_cost(dollars, dear)
     assert line.unit_cost is None
     assert margin([line]) is None
+
+
+def test_a_margin_that_readers_of_json_cannot_hold_is_refused() -> None:
+    costly = {"p": product(price=1, cost=LARGEST)}
+    lines = at_cost(priced([Wanted("p", Decimal("999999999999.999"))], costly), costly)
+    with pytest.raises(NotPossible) as refused:
+        margin(lines)
+    assert (refused.value.code, refused.value.field) == ("too_large", "lines")
+
+
+@unhurried
+@given(
+    st.lists(st.tuples(quantities, prices, percents), min_size=1, max_size=6),
+    st.data(),
+)
+def test_the_total_is_the_sum_of_the_lines_whatever_is_changed(
+    rows: list[tuple[Decimal, int, Decimal]], data: st.DataObject
+) -> None:
+    products = {str(n): product(str(n), price) for n, (_, price, _) in enumerate(rows)}
+    wanted = [Wanted(str(n), row[0], discount_percent=row[2]) for n, row in enumerate(rows)]
+    lines, last = numbered(priced(wanted, products), 0)
+    before = {line.id: line for line in lines}
+    chosen = data.draw(st.lists(st.sampled_from(sorted(before)), min_size=1, unique=True))
+    changes = [Wanted(id=line_id, quantity=data.draw(st.none() | quantities)) for line_id in chosen]
+    now, _ = numbered(priced(changes, {}, former=lines), last)
+    assert [line.id for line in now] == chosen
+    assert total(now).minor == sum(line.amount.minor for line in now)
+    for change, line in zip(changes, now, strict=True):
+        old = before[line.id]
+        if change.quantity is None:
+            assert line == old
+        else:
+            gross = Fraction(change.quantity) * old.unit_price.minor
+            assert (line.product, line.unit_price) == (old.product, old.unit_price)
+            assert line.discount_percent == old.discount_percent
+            assert line.amount.minor == half_up(gross * (100 - Fraction(old.discount_percent or 0)) / 100)
 
 
 def test_rounding_does_not_depend_on_who_else_computes_here() -> None:

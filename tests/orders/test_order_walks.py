@@ -79,17 +79,23 @@ def received(lines: list[OrderLine]) -> Order:
 
 
 PRODUCTS = {"pump": product("pump", 100, 60), "valve": product("valve", 33, 10), "gift": product("gift", 0, None)}
-baskets = st.lists(
-    st.builds(
-        Wanted,
-        product=st.sampled_from(sorted(PRODUCTS)),
-        quantity=st.integers(1, 9_999).map(lambda n: Decimal(n).scaleb(-3)),
-        discount_percent=st.sampled_from([None, Decimal(10), Decimal("33.33")]),
-    ),
-    min_size=1,
-    max_size=4,
+new_lines = st.builds(
+    Wanted,
+    product=st.sampled_from(sorted(PRODUCTS)),
+    quantity=st.integers(1, 9_999).map(lambda n: Decimal(n).scaleb(-3)),
+    unit_price=st.just(Money(minor=77, currency="CNY")),
+    discount_percent=st.sampled_from([Decimal(0), Decimal(10), Decimal("33.33")]),
 )
+baskets = st.lists(new_lines, min_size=1, max_size=4)
 
+
+def others(order: Order, basket: list[Wanted], kept: list[int]) -> list[OrderLine]:
+    """The lines after a change: some of those that are there, by their ids, and new ones."""
+    ids = dict.fromkeys(order.lines[at % len(order.lines)].id for at in kept)
+    return priced([*(Wanted(id=line_id) for line_id in ids), *basket], PRODUCTS, former=order.lines)
+
+
+kept = st.lists(st.integers(0, 9), max_size=3)
 Act = Callable[[Order, Step], tuple[Order, Happened]]
 
 
@@ -178,6 +184,10 @@ class Life(RuleBasedStateMachine):
     minute: int
     promises: list[tuple[date, Money]]
     taken: list[str]
+    given: dict[str, str]
+    """The product of every line that there ever was, by the line's id."""
+    gone: set[str]
+    """The ids of those that were removed."""
 
     @initialize(basket=baskets)
     def receive(self, basket: list[Wanted]) -> None:
@@ -185,6 +195,8 @@ class Life(RuleBasedStateMachine):
         self.minute = 0
         self.promises = []
         self.taken = []
+        self.given = {}
+        self.gone = set()
 
     def take(self, step: str, act: Act, minutes: int) -> None:
         before = self.order.model_copy(deep=True)
@@ -213,6 +225,16 @@ class Life(RuleBasedStateMachine):
             return refused.code == "nothing_amended"
         return False
 
+    @invariant()
+    def no_line_has_the_id_of_another_one_or_of_one_that_was_removed(self) -> None:
+        ids = [line.id for line in self.order.lines]
+        assert len(set(ids)) == len(ids)
+        for line in self.order.lines:
+            assert self.given.setdefault(line.id, line.product) == line.product
+        assert not self.gone & set(ids)
+        self.gone = self.given.keys() - set(ids)
+        assert self.order.last_line == max(map(int, self.given))
+
     @rule(step=st.sampled_from([name for name in EVENTS if name != "amendment"]), minutes=st.integers(0, 300))
     def any_step(self, step: str, minutes: int) -> None:
         self.take(step, steps()[step], minutes)
@@ -226,14 +248,14 @@ class Life(RuleBasedStateMachine):
                 self.take(step, steps()[step], minutes)
                 break
 
-    @rule(basket=baskets, minutes=st.integers(0, 300))
-    def other_lines(self, basket: list[Wanted], minutes: int) -> None:
-        lines = priced(basket, PRODUCTS, former=self.order.lines)
+    @rule(basket=baskets, kept=kept, minutes=st.integers(0, 300))
+    def other_lines(self, basket: list[Wanted], kept: list[int], minutes: int) -> None:
+        lines = others(self.order, basket, kept)
         self.take("correction", lambda o, s: model.correct(o, s, {"lines": lines}), minutes)
 
-    @rule(basket=st.one_of(st.none(), baskets), days=st.integers(0, 20), minutes=st.integers(0, 300))
-    def amend(self, basket: list[Wanted] | None, days: int, minutes: int) -> None:
-        lines = None if basket is None else priced(basket, PRODUCTS, former=self.order.lines)
+    @rule(basket=st.one_of(st.none(), baskets), kept=kept, days=st.integers(0, 20), minutes=st.integers(0, 300))
+    def amend(self, basket: list[Wanted] | None, kept: list[int], days: int, minutes: int) -> None:
+        lines = None if basket is None else others(self.order, basket, kept)
         promise = date(2026, 5, 1) + timedelta(days=days)
         self.take(
             "amendment",

@@ -36,9 +36,10 @@ from tests.orders.company import (
     person,
     product_id,
     said,
+    visit,
 )
 
-THEIRS = samples("customers")
+THEIRS = samples("customers", "visits")
 
 
 async def test_copies_are_the_newest_state_in_whatever_order_events_come(database: Database) -> None:
@@ -98,14 +99,19 @@ async def test_a_copy_that_lags_behind_another_is_asked_for_again_later(shop: Sh
 
 
 @pytest.mark.parametrize("path", THEIRS, ids=lambda path: f"{path.parent.name}/{path.stem}")
-async def test_every_sample_of_the_customers_service_is_taken(database: Database, path: Path) -> None:
+async def test_every_sample_of_the_other_services_is_taken(database: Database, path: Path) -> None:
     known = Known(database)
     event = received(path)
     await Learner(known).take([event, event])
     if event.topic not in TOPICS:
         return
-    copy = {"sales.office.v1": known.offices, "sales.person.v1": known.people}.get(event.topic, known.customers)
-    (found,) = await copy.find()
+    copies = {
+        "sales.office.v1": known.offices,
+        "sales.person.v1": known.people,
+        "sales.customer.v1": known.customers,
+        "sales.visit.v1": known.visits,
+    }
+    (found,) = await copies[event.topic].find()
     assert found.id == event.subject
 
 
@@ -137,6 +143,8 @@ async def test_each_thing_that_happens_is_said_as_its_sample_says_it(shop: Shop)
     assert changed.status_code == 200
     kept, gone, brought = [derived_id("test orders", name) for name in ("kept", "gone", "brought")]
     half = line(quantity="1.5", discount_percent="10")
+    morning = derived_id("test visits", "morning")
+    await shop.hear(visit(morning, "li", "acme"))
     await shop.order(
         LI,
         id=kept,
@@ -144,7 +152,7 @@ async def test_each_thing_that_happens_is_said_as_its_sample_says_it(shop: Shop)
         channel="fair",
         external_ref="PO-7",
         note="蓝色",
-        visit=derived_id("test visits", "morning"),
+        visit=morning,
         requested_date="2026-12-01",
         occurred_at="2026-11-24T09:00:00+08:00",
     )
@@ -156,7 +164,7 @@ async def test_each_thing_that_happens_is_said_as_its_sample_says_it(shop: Shop)
             **tell(step, minute),
             **({"customer_told_at": "2026-11-24T01:03:30Z"} if step == "confirmation" else {}),
         }
-        answered = await shop.post(STEPS[step][0], f"orders/{kept}/{step}", body)
+        answered = await shop.post(STEPS[step][0], f"orders/{kept}/{step}", body, version=minute)
         assert answered.status_code == 200, answered.text
     for minute, step in enumerate(("allocation", "delivery", "handover", "closure"), 6):
         assert (await shop.post(CHEN, f"orders/{kept}/{step}", tell(step, minute))).status_code == 200

@@ -50,7 +50,7 @@ async def test_each_state_takes_its_steps_and_no_other(shop: Shop, state: str) -
     for step, (by, body) in STEPS.items():
         order = await in_state(shop, state)
         assert order["status"] == state
-        answered = await shop.post(by, f"orders/{order['id']}/{step}", body)
+        answered = await shop.post(by, f"orders/{order['id']}/{step}", body, version=order["version"])
         after = (await shop.get(ADMIN, f"orders/{order['id']}")).json()
         if state in ALLOWED[step]:
             assert answered.status_code == 200, (state, step, answered.text)
@@ -125,20 +125,17 @@ async def test_an_amendment_keeps_the_promise_before_and_freezes_the_cost_of_wha
     for name, product in products.items():
         changed = await shop.patch(ADMIN, f"products/{product['id']}", {"cost": cny(1)}, product["version"])
         assert changed.status_code == 200, name
-    amended = await shop.post(
-        HE,
-        f"orders/{order['id']}/amendment",
-        {"reason": "more valves", "promised_date": "2026-12-20", "lines": [line(), line("valve", 2)]},
-    )
+    lines = [{"id": "1"}, {"id": "2", "quantity": 2}, line("valve", 3)]
+    amended = await shop.amend(order, HE, promised_date="2026-12-20", lines=lines)
     assert amended.status_code == 200, amended.text
     now = amended.json()
     assert now["confirmation"]["promised_date"] == "2026-12-20"
     assert [(a["promised_date"], a["total"], a["by"]) for a in now["amendments"]] == [("2026-12-01", cny(10_500), "he")]
-    assert [one["unit_cost"] for one in now["lines"]] == [cny(6_000), cny(1)]
-    assert now["total"] == cny(10_666)
-    assert now["margin"] == cny(10_666 - 6_000 - 2)
+    assert [one["unit_cost"] for one in now["lines"]] == [cny(6_000), cny(100), cny(1)]
+    assert now["total"] == cny(10_000 + 666 + 999)
+    assert now["margin"] == cny(now["total"]["minor"] - 6_000 - 200 - 3)
     assert now["confirmation"]["credit"] == order["confirmation"]["credit"]
-    same = await shop.post(HE, f"orders/{order['id']}/amendment", {"reason": "no", "promised_date": "2026-12-20"})
+    same = await shop.amend(now, HE, promised_date="2026-12-20", lines=[{"id": id} for id in "123"])
     assert codes(same) == (422, "nothing_amended")
 
 

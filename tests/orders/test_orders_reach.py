@@ -88,7 +88,7 @@ async def test_an_order_out_of_reach_is_no_order(shop: Shop) -> None:
     assert {**hidden.json(), "instance": "", "request_id": ""} == {**unknown.json(), "instance": "", "request_id": ""}
     for step, (by, body) in STEPS.items():
         for path in (f"orders/{order['id']}/{step}", f"orders/none/{step}"):
-            assert codes(await shop.post(by, path, body)) == (404, "not_found"), step
+            assert codes(await shop.post(by, path, body, version=1)) == (404, "not_found"), step
     assert codes(await shop.patch(LI, f"orders/{order['id']}", {"note": "x"}, 1)) == (404, "not_found")
     assert (await shop.get(BOB, f"orders/{order['id']}")).json()["version"] == 1
 
@@ -97,10 +97,11 @@ async def test_an_order_out_of_reach_is_no_order(shop: Shop) -> None:
 async def test_each_role_takes_its_steps_and_no_other(shop: Shop, who: Caller) -> None:
     order = await shop.order(IMPORTER, customer="acme", on_behalf_of="zhao", import_source="books")
     for step, (_, body) in STEPS.items():
-        answered = await shop.post(who, f"orders/{order['id']}/{step}", {**body, "occurred_at": "2031-01-01T00:00:00Z"})
+        late = {**body, "occurred_at": "2031-01-01T00:00:00Z"}
+        answered = await shop.post(who, f"orders/{order['id']}/{step}", late, version=1)
         # The time is refused before anything is done, and the role before the record is looked at.
         assert answered.status_code == 422
-        answered = await shop.post(who, f"orders/none/{step}", body)
+        answered = await shop.post(who, f"orders/none/{step}", body, version=1)
         allowed = who.role in rights.STEPS[step] or who in (ADMIN, IMPORTER)
         assert answered.status_code == (404 if allowed else 403), (who.name, step)
     answered = await shop.receive(who)
@@ -250,7 +251,7 @@ async def test_what_is_misspelt_is_not_lost(shop: Shop) -> None:
         assert fields(await shop.post(LI, "orders", body)) == ["lines"]
     for money in (
         {"minor": -1, "currency": "CNY"},
-        {"minor": 10**30, "currency": "CNY"},
+        {"minor": 2**62, "currency": "CNY"},
         {"minor": 1, "currency": "XXQ"},
     ):
         assert fields(await shop.receive(lines=[line(unit_price=money)])) == ["lines.0.unit_price"]

@@ -5,15 +5,16 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from contracts.envelope import Imported, Published
 from contracts.money import Money
 from contracts.steps import Step
 
 Quantity = Annotated[Decimal, Field(gt=0, max_digits=15, decimal_places=3)]
+Percent = Annotated[Decimal, Field(ge=0, le=100, decimal_places=4)]
 
 
 class Product(Published):
@@ -51,14 +52,20 @@ class OrderStatus(StrEnum):
 
 
 class OrderLine(Published):
+    id: str = ""
+    """Unique within the order, given by the service, and never given to another line of it. Orders that were written
+    before lines had ids have none on the wire; readers number their lines 1, 2, …"""
     product: str
     name: str
     quantity: Quantity
     unit_price: Money
     discount: Money
     """Taken off the whole line."""
+    discount_percent: Percent | None = None
+    """The percentage that was agreed, where the discount comes from one."""
     amount: Money
-    """quantity x unit_price, rounded half up to the minor unit, less the discount."""
+    """The net amount. With a percentage: quantity x unit_price less the percentage, rounded half up to the minor unit
+    once, and the discount is the rest. Without: quantity x unit_price, rounded half up, less the discount."""
     unit_cost: Money | None = None
     """Cost of one unit, frozen at confirmation."""
 
@@ -133,11 +140,16 @@ class Order(Published):
     received_by: str
     channel: str | None = None
     external_ref: str | None = None
+    """The customer's own number, or that of another system."""
+    repeat_of: str | None = None
+    """The order of the same customer with the same `external_ref` that this one repeats on purpose."""
     visit: str | None = None
     """The visit in which it was won, where the salesperson says so (domain.md A4, deal rate)."""
     requested_date: date | None = None
     note: str | None = None
     lines: list[OrderLine]
+    last_line: int = 0
+    """The highest number that was given to a line as its id, so that the id of a removed line is not given again."""
     total: Money
     margin: Money | None = None
     """total - cost, from the costs frozen at confirmation; None while a line's cost is unknown (O-20)."""
@@ -153,6 +165,16 @@ class Order(Published):
     closure: Step | None = None
     cancellation: Cancellation | None = None
     imported: Imported | None = None
+
+    @model_validator(mode="after")
+    def _lines_have_ids(self) -> Self:
+        """Number the lines of an order that was written before lines had ids."""
+        if not self.last_line and not any(line.id for line in self.lines):
+            lines = [line.model_copy(update={"id": str(at)}) for at, line in enumerate(self.lines, 1)]
+            # The model is frozen for its users; here it is still being made.
+            object.__setattr__(self, "lines", lines)
+            object.__setattr__(self, "last_line", len(lines))
+        return self
 
 
 class OrderEvent(StrEnum):

@@ -1,4 +1,4 @@
-"""The bus door: what this service must know of offices, people and customers, kept as copies."""
+"""The bus door: what this service must know of offices, people, customers and visits, kept as copies."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from chassis.received import Received
-from contracts.topics import CUSTOMERS, OFFICES, PEOPLE
+from contracts.topics import CUSTOMERS, OFFICES, PEOPLE, VISITS
 from orders.known import Known
 
-TOPICS = (OFFICES.name, PEOPLE.name, CUSTOMERS.name)
+TOPICS = (OFFICES.name, PEOPLE.name, CUSTOMERS.name, VISITS.name)
 
 
 class Learner:
@@ -20,6 +20,7 @@ class Learner:
             OFFICES.name: known.offices,
             PEOPLE.name: known.people,
             CUSTOMERS.name: known.customers,
+            VISITS.name: known.visits,
         }
 
     async def take(self, events: Sequence[Received]) -> None:

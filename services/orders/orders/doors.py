@@ -17,7 +17,7 @@ from contracts.backdating import business_date, check_time, instant
 from contracts.envelope import Imported
 from contracts.money import Money
 from contracts.orders import Step
-from contracts.staff import Office, Person
+from contracts.staff import Office, Posting
 from orders import rights
 from orders.repositories import Repositories
 
@@ -45,7 +45,8 @@ Amount = Annotated[Money, AfterValidator(_amount)]
 class Act:
     """Who does what was asked for, and when: the same for every command.
 
-    by: whose act it is; at: when it happened, UTC in whole seconds; speaks_for: the person a clerk enters it for.
+    by: whose act it is; at: when it happened, UTC in whole seconds; speaks_for: the posting on that day of the person
+    for whom a clerk enters it.
     """
 
     caller: Caller
@@ -53,7 +54,7 @@ class Act:
     by: str
     at: datetime
     now: datetime
-    speaks_for: Person | None = None
+    speaks_for: Posting | None = None
     imported: Imported | None = None
 
     def step(self, office: Office) -> Step:
@@ -72,5 +73,5 @@ async def act(request: Request, caller: Caller, command: Command, body: Entry) -
     now = clock.now()
     at = instant(body.occurred_at, now)
     check_time(at, now)
-    person = await rights.speaks_for(repositories(request).known, caller, body)
-    return Act(caller, on_behalf(command, body), author(caller, body), at, now, person, imported(caller, body))
+    posting = await rights.speaks_for(repositories(request).known, caller, body, at)
+    return Act(caller, on_behalf(command, body), author(caller, body), at, now, posting, imported(caller, body))

@@ -1,4 +1,4 @@
-"""What this service knows of the others': offices, people and customers, as copies fed by their events.
+"""What this service knows of the others': offices, people, customers and visits, as copies fed by their events.
 
 A copy lags a little behind its owner. What is not there yet is waited for briefly before it is refused, so
 that whoever registers a customer and orders for it at once need not try twice. Unknown and out of reach
@@ -16,8 +16,9 @@ from chassis.mongo import Database
 from chassis.problems import Invalid, Unavailable
 from chassis.scope import Scope
 from contracts.customers import Customer, Ownership
+from contracts.envelope import Published
 from contracts.orders import Credit
-from contracts.staff import Office, Person
+from contracts.staff import Office, Person, Posting
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +28,30 @@ class Place:
     person: Person
     office: Office
     day: date
+    posting: Posting
 
     @property
     def credit(self) -> Credit:
         return Credit(person=self.person.id, office=self.office.id, region=self.office.region_on(self.day))
 
 
+class VisitOfOrder(Published):
+    """The part of contracts.visits.Visit that an order's `visit` is held to."""
+
+    id: str
+    owner: str
+    customer: str | None = None
+    """None for a visit to an area, in which the customer was found."""
+
+
 class Known:
-    """Copies of offices, people and customers, and the questions that orders ask of them."""
+    """Copies of offices, people, customers and visits, and the questions that orders ask of them."""
 
     def __init__(self, database: Database) -> None:
         self.offices = Copies(database, "offices", Office)
         self.people = Copies(database, "people", Person)
         self.customers = Copies(database, "customers", Customer)
+        self.visits = Copies(database, "visits", VisitOfOrder)
 
     async def customer(self, customer_id: str, scope: Scope) -> Customer:
         """A customer within the scope. Raises Invalid (unknown_customer)."""
@@ -65,6 +77,25 @@ class Known:
             raise unknown_person(field)
         return person
 
+    async def check_visit(self, visit_id: str, owner: str, customer: str) -> None:
+        """Raises Invalid (unknown_visit) where it is no visit of the order's owner to its customer.
+
+        A visit that comes in the same batch as its order is waited for like every other copy.
+        """
+
+        async def look() -> VisitOfOrder | None:
+            found = await self.visits.get(visit_id)
+            return found if found and found.owner == owner and found.customer in (customer, None) else None
+
+        if await awaited(look) is None:
+            raise Invalid(
+                "unknown_visit",
+                "The order's owner has no such visit to this customer: leave the visit out, or name the right one; if "
+                "it was just recorded, try again shortly.",
+                "订单归属人没有对该客户的此次拜访:请去掉 visit 或填写正确的拜访;如刚刚记录,请稍后再试。",
+                field="visit",
+            )
+
     async def office(self, office_id: str) -> Office:
         """Raises Unavailable while the copy lags behind what names the office."""
         return (await self._offices_of([office_id]))[office_id]
@@ -88,7 +119,7 @@ class Known:
             office = offices[posting.office]
             day = office.business_date(at)
             if person.posting_on(day) == posting:
-                return Place(person, office, day)
+                return Place(person, office, day, posting)
         return None
 
     async def _offices_of(self, ids: Iterable[str]) -> dict[str, Office]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
@@ -10,12 +9,20 @@ from chassis.aggregate import Repository
 from chassis.gather import Gathered
 from chassis.mongo import Database
 from chassis.scope import everything
+from chassis.search_key import search_keys
 from chassis.series import Series
-from contracts.orders import Order, Product
+from contracts.orders import Order, OrderStatus, Product
 from contracts.topics import ORDERS, PRODUCTS
 from orders.known import Known
+from orders.order.reference import keys as order_keys
+from orders.order.reference import reference_key
 
 CATALOGUE = everything("products belong to nobody in particular")
+
+_REFERENCES = everything("a customer's reference is compared with all orders of that customer")
+
+SOLE_REFERENCE = "keys.sole_reference"
+"""The private field that holds references apart, also where two orders come at the same moment."""
 
 LISTED_BY = ("owner", "office", "region", "customer", "status")
 
@@ -25,7 +32,7 @@ class Repositories:
 
     def __init__(self, database: Database) -> None:
         self.products = Repository(database, "products", PRODUCTS, Product, keys=_product_keys)
-        self.orders = Repository(database, "orders", ORDERS, Order)
+        self.orders = Repository(database, "orders", ORDERS, Order, keys=order_keys)
         self.numbers = Series(database, self._numbered)
         self.known = Known(database)
         self._products = Gathered(self._products_of_all)
@@ -37,13 +44,40 @@ class Repositories:
 
     async def prepare(self) -> None:
         """Make the indexes; harmless to repeat."""
-        await self.products.prepare({"keys": [("code", 1)], "unique": True}, {"keys": [("name", 1), ("_id", 1)]})
+        # A list is sorted by a field and then by the id, also where the field is unique.
+        await self.products.prepare(
+            {"keys": [("code", 1)], "unique": True},
+            {"keys": [("code", 1), ("_id", 1)]},
+            {"keys": [("name", 1), ("_id", 1)]},
+        )
         await self.orders.prepare(
             {"keys": [("number", 1)], "unique": True},
+            {"keys": [("number", 1), ("_id", 1)]},
             {"keys": [("received_at", 1), ("_id", 1)]},
             *({"keys": [(field, 1), ("received_at", 1), ("_id", 1)]} for field in LISTED_BY),
-            {"keys": [("external_ref", 1)], "partialFilterExpression": {"external_ref": {"$type": "string"}}},
+            {"keys": [("external_ref", 1)], "partialFilterExpression": {"external_ref": {"$exists": True}}},
+            {"keys": [("keys.reference", 1)], "partialFilterExpression": {"keys.reference": {"$exists": True}}},
+            {
+                "keys": [(SOLE_REFERENCE, 1)],
+                "unique": True,
+                "partialFilterExpression": {SOLE_REFERENCE: {"$exists": True}},
+            },
         )
+
+    async def alike(self, customer: str, external_ref: str | None, but: str) -> list[Order]:
+        """The orders of that customer with the same reference that are not cancelled, the first one first.
+
+        but: the id of the order itself.
+        """
+        key = reference_key(customer, external_ref)
+        if key is None:
+            return []
+        # Orders that were written before references were compared have no keys yet: they are found as they were typed.
+        before = {"external_ref": external_ref, "customer": customer, "keys": {"$exists": False}}
+        where = {"$or": [{"keys.reference": key}, before], "_id": {"$ne": but}}
+        found = [stored.state for stored in await self.orders.find(_REFERENCES, where)]
+        standing = [order for order in found if order.status is not OrderStatus.CANCELLED]
+        return sorted(standing, key=lambda order: (order.received_at, order.number))
 
     async def products_of(self, ids: Iterable[str]) -> dict[str, Product]:
         """The products that there are, by id."""
@@ -66,10 +100,5 @@ def order_number(series: str, number: int) -> str:
     return f"{series}-{number:06d}"
 
 
-def search_text(text: str) -> str:
-    """A text as it is searched: without regard to case and width."""
-    return unicodedata.normalize("NFKC", text).casefold()
-
-
 def _product_keys(product: Product) -> dict[str, Any]:
-    return {"search": search_text(f"{product.code}\n{product.name}")}
+    return {"search": search_keys(product.code, product.name)}

@@ -10,7 +10,7 @@
 
 An administrator and whoever holds the right to import take every step; top managers set goals and take none;
 the owner 经营者 reads results only and no orders. A clerk who enters something for somebody of an office
-served (L223) may take the steps that this person may take.
+served (L223) may take the steps that this person may take: by the posting in force on the business date of the entry.
 Nobody verifies an order that they have received themselves, unless it is an import.
 
 Who sees costs and margins: kernel/permissions.py, one table for all services.
@@ -19,13 +19,14 @@ Who sees costs and margins: kernel/permissions.py, one table for all services.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from chassis.entries import IMPORT, Entry, any_past, import_right_needed
 from chassis.identity import Caller
 from chassis.problems import Forbidden, Invalid
 from chassis.scope import Scope, everything, within
 from contracts.orders import Order
-from contracts.staff import Person
+from contracts.staff import Posting
 from kernel.permissions import sees
 from orders.known import Known
 
@@ -61,9 +62,9 @@ def may_price(caller: Caller) -> None:
         )
 
 
-def may_take(caller: Caller, step: str, speaks_for: Person | None = None) -> None:
+def may_take(caller: Caller, step: str, speaks_for: Posting | None = None) -> None:
     """Raises Forbidden when neither the caller nor the person they speak for takes that step."""
-    roles = {caller.role} | ({speaks_for.postings[-1].role.value} if speaks_for else set())
+    roles = {caller.role} | ({speaks_for.role.value} if speaks_for else set())
     if not roles & STEPS[step] and not caller.may(IMPORT):
         who = ", ".join(sorted(STEPS[step]))
         raise Forbidden(
@@ -104,18 +105,24 @@ def sees_margins(caller: Caller) -> bool:
     return sees(caller.role, "margins")
 
 
-async def speaks_for(known: Known, caller: Caller, body: Entry) -> Person | None:
-    """The person of an office served for whom a clerk enters this; None for an own entry or an import.
+async def speaks_for(known: Known, caller: Caller, body: Entry, at: datetime) -> Posting | None:
+    """The posting of the person for whom a clerk enters this, on the business date of `at`; None for an own entry or
+    an import.
 
-    Raises Forbidden for everybody else, without telling whether there is such a person.
+    A clerk enters for people who work in an office served on that day. Raises Forbidden for everybody else, without
+    telling whether there is such a person; Invalid (unknown_person) for an import that names nobody who is known.
     """
-    if body.on_behalf_of is None or any_past(caller) or body.on_behalf_of == caller.person:
+    if body.on_behalf_of is None or body.on_behalf_of == caller.person:
+        return None
+    if any_past(caller):
+        await known.person(body.on_behalf_of, "on_behalf_of")
         return None
     if caller.role == "clerk":
         try:
             person = await known.person(body.on_behalf_of, "on_behalf_of")
         except Invalid:
             raise import_right_needed("on_behalf_of") from None
-        if person.postings[-1].office in caller.offices:
-            return person
+        place = await known.place(person, at)
+        if place is not None and place.office.id in caller.offices:
+            return place.posting
     raise import_right_needed("on_behalf_of")

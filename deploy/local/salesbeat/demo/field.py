@@ -32,9 +32,9 @@ from salesbeat.demo.days import (
 from salesbeat.demo.making import between, entered, identity, luck, new_record, yuan
 from salesbeat.importing.plan import Body, Record, Request
 
-BEFORE_ORDERS = ("visit-policies", "absences", "visit-plans")
-"""The kinds that are written before the orders, in order."""
-AFTER_ORDERS = ("visits", "meetings", "daily-reports", "market-reports", "tasks")
+BEFORE_ORDERS = ("visit-policies", "absences", "visit-plans", "visits")
+"""The kinds that are written before the orders, in order: an order names the visit in which it was won."""
+AFTER_ORDERS = ("meetings", "daily-reports", "market-reports", "tasks")
 """Those that are written after them: a report looks at the visits and orders of its day."""
 BATCH = "/api/v1/visits/batch"
 
@@ -60,12 +60,12 @@ class Field:
             [self.policy(office) for office in OFFICES],
             list(self._absences()),
             [plan for day in self._days(coming) if (plan := self.plan(day)) is not None],
+            [visits for day in self._days(self.last) if (visits := self.visits(day)) is not None],
         )
         return dict(zip(BEFORE_ORDERS, made, strict=True))
 
     def after_orders(self) -> dict[str, list[Record]]:
         made = (
-            [visits for day in self._days(self.last) if (visits := self.visits(day)) is not None],
             list(self._meetings()),
             [report for day in self._days(self.last) if (report := self.report(day)) is not None],
             list(self._market_reports()),
@@ -627,7 +627,8 @@ class Field:
             body = {**said, **entered(at, self.people[by.login])}
             noun = "" if method == "PATCH" else f"/{name}"
             path = f"/api/v1/{record.kind}/{record.id}{noun}"
-            record.requests.append(Request(path, body, skip, name, method))
+            replaces = name in ("amendment", "correction")
+            record.requests.append(Request(path, body, skip, name, method, versioned=replaces))
 
         return step
 

@@ -371,6 +371,8 @@ class Life:
             **entered(at, person),
         }
         needs = [person, customer, *(self._products[product.code] for product in chosen)]
+        if won and (lived := self.days.of(seller, day)) and (visits := self.field.visits(lived)):
+            needs.append(visits)
         record = new_record("orders", f"{seller.login} {day} {number}", body, needs=needs, at=at)
         for name, moment, by, more in self._steps(seller, office, chance, at, lines):
             if moment.date() > self.last:
@@ -382,7 +384,8 @@ class Life:
                 more = {**more, "assignee": clerk.id}
             method, path = ("PATCH", "") if name == "correction" else ("POST", f"/{name}")
             path = f"/api/v1/orders/{record.id}{path}"
-            record.requests.append(Request(path, {**more, **said}, _done(_MARKS.get(name, name)), name, method))
+            done = _done(_MARKS.get(name, name))
+            record.requests.append(Request(path, {**more, **said}, done, name, method, versioned=name == "amendment"))
         return record
 
     def _line(self, product: Product, chance: random.Random) -> Body:
@@ -428,7 +431,8 @@ class Life:
                 promised = calendar.after(promised, chance.randint(3, 6))
                 yield "amendment", at, "seller", {"reason": AMENDMENTS[0], "promised_date": promised.isoformat()}
             else:
-                more = [{**line, "quantity": str(int(line["quantity"]) + 1)} for line in lines]
+                # The service numbers the lines of an order from 1; what is not said about one stays.
+                more = [{"id": str(at), "quantity": str(int(line["quantity"]) + 1)} for at, line in enumerate(lines, 1)]
                 yield "amendment", at, "seller", {"reason": AMENDMENTS[1], "lines": more}
         at = later(chance, at, chance.choice((0, 1, 1, 2)), office)
         yield "allocation", at, "clerk", {"due": max(promised, at.date()).isoformat()}

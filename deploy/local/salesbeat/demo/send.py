@@ -14,7 +14,7 @@ from salesbeat.importing.verdicts import Became, Verdict
 LIVED = frozenset(
     {
         "plan_exists", "report_exists", "day_closed", "absence_overlaps", "id_taken", "idempotency_key_reused",
-        "wrong_state", "visit_locked", "before_prior_step", "stale", "stop_taken",
+        "wrong_state", "visit_locked", "before_prior_step", "stale", "stop_taken", "unknown_visit",
     }
 )  # fmt: skip
 """Codes of refusals that say that things have gone on otherwise than the demo tells them."""

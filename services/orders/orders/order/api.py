@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date
-from decimal import Decimal
 from typing import Annotated, Any, Self
 
 from fastapi import Query, Request
 from fastapi.responses import Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from chassis.aggregate import Stored
 from chassis.entries import Change, Entry, Id, LongText, NewEntry, Reasoned, Text, record_id
+from chassis.fields import BodyPart, Day, Instant
 from chassis.identity import Caller, CallerDep
 from chassis.paging import Paging, sorted_by
+from chassis.problems import RESPONSES
 from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page, routes, shown
-from contracts.orders import Order, OrderStatus, Quantity
+from contracts.orders import Order, OrderStatus, Percent, Quantity
 from orders import rights
 from orders.doors import Amount, Currency, RecordId, act, repositories
 from orders.order import commands, queries
@@ -27,17 +27,13 @@ router = routes("orders")
 MOST_LINES = 500
 """Lines of one order: each of its events carries them all."""
 
-Percent = Annotated[Decimal, Field(ge=0, le=100, decimal_places=4)]
+REPEAT_OF = "The id of the order with the same customer and external_ref: says that a second one is meant."
+VISIT = "The visit in which it was won: one of the order's owner to this customer."
+ALL_LINES = "All lines as they are to be: a line that is left out is removed, one without an id is new."
 Filter = Annotated[str | None, Query(max_length=200)]
 
 
-class Line(BaseModel):
-    """What is ordered of one product. Without `unit_price` the list price counts, or the price it has already."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    product: Id
-    quantity: Quantity
+class _Amounts(BodyPart):
     unit_price: Amount | None = None
     discount: Amount | None = Field(None, description="Taken off the whole line.")
     discount_percent: Percent | None = Field(None, description="Of the line, instead of `discount`.")
@@ -49,7 +45,27 @@ class Line(BaseModel):
         return self
 
 
+class Line(_Amounts):
+    """What is ordered of one product. Without `unit_price` the list price counts."""
+
+    product: Id
+    quantity: Quantity
+
+
+class LineChange(_Amounts):
+    """A line as it is to be. With its `id` it is that line, and what is not said about it, or is null, stays.
+
+    Without an id it is a new line, which needs `product` and `quantity`. A line whose percentage was agreed keeps the
+    percentage; a `discount` of 0 takes it away.
+    """
+
+    id: Id | None = Field(None, description="The id of a line of the order.")
+    product: Id | None = Field(None, description="Of a new line; a line that is there keeps its product.")
+    quantity: Quantity | None = None
+
+
 Lines = Annotated[list[Line], Field(min_length=1, max_length=MOST_LINES)]
+LineChanges = Annotated[list[LineChange], Field(min_length=1, max_length=MOST_LINES)]
 
 
 class NewOrder(NewEntry):
@@ -57,9 +73,10 @@ class NewOrder(NewEntry):
     owner: Id | None = Field(None, description="Whose order it is; without it, whoever holds the customer.")
     currency: Currency | None = Field(None, description="That of the first line's price without it.")
     channel: Text | None = None
-    external_ref: Text | None = None
-    visit: Id | None = Field(None, description="The visit in which it was won.")
-    requested_date: date | None = None
+    external_ref: Text | None = Field(None, description="The customer's own number, or that of another system.")
+    repeat_of: Id | None = Field(None, description=REPEAT_OF)
+    visit: Id | None = Field(None, description=VISIT)
+    requested_date: Day | None = None
     note: LongText | None = None
     lines: Lines
 
@@ -67,10 +84,11 @@ class NewOrder(NewEntry):
 class OrderCorrection(Change):
     channel: Text | None = None
     external_ref: Text | None = None
-    visit: Id | None = Field(None, description="The visit in which it was won.")
-    requested_date: date | None = None
+    repeat_of: Id | None = Field(None, description=REPEAT_OF)
+    visit: Id | None = Field(None, description=VISIT)
+    requested_date: Day | None = None
     note: LongText | None = None
-    lines: Lines | None = None
+    lines: LineChanges | None = Field(None, description=ALL_LINES)
 
     @classmethod
     def needed(cls) -> frozenset[str]:
@@ -82,20 +100,20 @@ class Verification(Entry):
 
 
 class Confirmation(Entry):
-    promised_date: date
+    promised_date: Day
     payment_method: Text
-    customer_told_at: AwareDatetime
+    customer_told_at: Instant
     told_by: Id | None = Field(None, description="Who told the customer; the author without it.")
 
 
 class Amendment(Reasoned):
-    lines: Lines | None = Field(None, description="All lines as they are to be.")
-    promised_date: date | None = None
+    lines: LineChanges | None = Field(None, description=ALL_LINES)
+    promised_date: Day | None = None
 
 
 class Allocation(Entry):
     assignee: Id
-    due: date | None = None
+    due: Day | None = None
 
 
 class Delivery(Entry):
@@ -109,7 +127,11 @@ class Handover(Entry):
 
 @router.post("/orders", status_code=201, summary="Receive an order")
 async def receive(request: Request, caller: CallerDep, command: CommandDep, body: NewOrder) -> Response:
-    """Amounts are in minor units; quantities have at most three decimals. `currency` holds for all lines."""
+    """Amounts are in minor units; quantities have at most three decimals. `currency` holds for all lines.
+
+    A second order of the customer with the same `external_ref` is refused (409 `duplicate_reference`, with `order`, the
+    first one) unless `repeat_of` says that it is meant.
+    """
     order_id = record_id(body, command, "orders")
     stored = await commands.receive(
         repositories(request),
@@ -123,6 +145,7 @@ async def receive(request: Request, caller: CallerDep, command: CommandDep, body
         visit=body.visit,
         requested_date=body.requested_date,
         note=body.note,
+        repeat_of=body.repeat_of,
         wanted=_wanted(body.lines),
     )
     return answer(stored, 201, f"/api/v1/orders/{order_id}", _shown_to(caller))
@@ -132,7 +155,10 @@ async def receive(request: Request, caller: CallerDep, command: CommandDep, body
 async def correct(
     request: Request, caller: CallerDep, command: VersionedCommandDep, order_id: RecordId, body: OrderCorrection
 ) -> Response:
-    """`lines` are all lines as they are to be. A returned order is back in the queue with its correction."""
+    """`lines` are all lines as they are to be: each with its id keeps what is not said about it.
+
+    A returned order is back in the queue with its correction.
+    """
     changes = body.said()
     lines = changes.pop("lines", None)
     doing = await act(request, caller, command, body)
@@ -178,11 +204,15 @@ async def confirm(
     return answer(stored, show=_shown_to(caller))
 
 
-@router.post("/orders/{order_id}/amendment", summary="Amend a confirmed order")
+@router.post("/orders/{order_id}/amendment", summary="Amend a confirmed order", responses={428: RESPONSES[428]})
 async def amend(
-    request: Request, caller: CallerDep, command: CommandDep, order_id: RecordId, body: Amendment
+    request: Request, caller: CallerDep, command: VersionedCommandDep, order_id: RecordId, body: Amendment
 ) -> Response:
-    """Other lines or another promised date; the promise before is kept in `amendments`."""
+    """Other lines or another promised date; the promise before is kept in `amendments`.
+
+    It replaces what the order says, so it needs `If-Match`. `lines` are all lines as they are to be: each with its id
+    keeps what is not said about it (price, discount, cost).
+    """
     stored = await commands.amend(
         repositories(request),
         await act(request, caller, command, body),
@@ -256,8 +286,8 @@ async def page(
     status: OrderStatus | None = None,
     number: Filter = None,
     external_ref: Filter = None,
-    first: Annotated[date | None, Query(alias="from", description="First business date of receipt.")] = None,
-    last: Annotated[date | None, Query(alias="to", description="Last business date of receipt.")] = None,
+    first: Annotated[Day | None, Query(alias="from", description="First business date of receipt.")] = None,
+    last: Annotated[Day | None, Query(alias="to", description="Last business date of receipt.")] = None,
 ) -> Response:
     fields = {
         "customer": customer,
@@ -273,9 +303,17 @@ async def page(
     )
 
 
-def _wanted(lines: Sequence[Line]) -> list[Wanted]:
+def _wanted(lines: Sequence[Line | LineChange]) -> list[Wanted]:
     return [
-        Wanted(line.product, line.quantity, line.unit_price, line.discount, line.discount_percent) for line in lines
+        Wanted(
+            product=line.product,
+            quantity=line.quantity,
+            unit_price=line.unit_price,
+            discount=line.discount,
+            discount_percent=line.discount_percent,
+            id=line.id if isinstance(line, LineChange) else None,
+        )
+        for line in lines
     ]
 
 
@@ -284,7 +322,7 @@ def _shown_to(caller: Caller) -> Callable[[Stored[Order]], dict[str, Any]]:
         order = shown(stored)
         if not rights.sees_costs(caller):
             for line in order["lines"]:
-                del line["unit_cost"]
+                line.pop("unit_cost", None)
         if not rights.sees_margins(caller):
             del order["margin"]
         return order

@@ -13,11 +13,11 @@ from typing import Any
 
 from chassis.aggregate import Decision, Stored
 from chassis.entries import any_past
-from chassis.mongo import DuplicateKey
-from chassis.problems import Forbidden, Invalid, Unavailable
+from chassis.mongo import DuplicateKey, duplicate_field
+from chassis.problems import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from contracts.backdating import check_time, instant
 from contracts.customers import Customer
-from contracts.orders import Credit, Order, OrderLine, Step
+from contracts.orders import Credit, Order, OrderLine, Product, Step
 from contracts.staff import Person
 from orders import rights
 from orders.doors import Act
@@ -25,7 +25,8 @@ from orders.known import Place, unknown_person
 from orders.order import lines as arithmetic
 from orders.order import model
 from orders.order.lines import Wanted
-from orders.repositories import Repositories, order_number
+from orders.order.reference import reference_key
+from orders.repositories import SOLE_REFERENCE, Repositories, order_number
 
 RESERVATIONS = 5
 """How often a number that somebody else has taken over meanwhile is replaced by another one."""
@@ -45,22 +46,27 @@ async def receive(
     visit: str | None = None,
     requested_date: date | None = None,
     note: str | None = None,
+    repeat_of: str | None = None,
 ) -> Stored[Order]:
     """A new order of a customer within reach (O-01).
 
     It belongs to `owner`, else to whoever held the customer on its business date. Raises Forbidden, Invalid
-    (unknown_customer, unknown_person, no_office), NotPossible, Conflict (id_taken).
+    (unknown_customer, unknown_person, no_office, unknown_visit, unknown_order), NotPossible, Conflict (id_taken,
+    duplicate_reference).
     """
     rights.may_take(act.caller, "receipt", act.speaks_for)
     if (stored := await repositories.orders.repeated(order_id, rights.reach(act.caller), act.command)) is not None:
         return stored
     buyer, products = await asyncio.gather(
         repositories.known.customer(customer, rights.reach(act.caller)),
-        repositories.products_of(want.product for want in wanted),
+        _products(repositories, wanted),
     )
     place = await _owner(repositories, act, buyer, owner)
     lines = arithmetic.priced(wanted, products, currency=currency, inactive_too=act.imported is not None)
     step = act.step(place.office)
+    if visit is not None:
+        await repositories.known.check_visit(visit, place.person.id, buyer.id)
+    await _check_reference(repositories, act, order_id, buyer.id, external_ref, repeat_of)
     order, happened = model.receive(
         order_id=order_id,
         number="",
@@ -73,6 +79,7 @@ async def receive(
         visit=visit,
         requested_date=requested_date,
         note=note,
+        repeat_of=repeat_of,
         imported=act.imported,
     )
     # Only what will be written takes a number: a refusal leaves no gap.
@@ -82,8 +89,10 @@ async def receive(
         numbered = order.model_copy(update={"number": order_number(series, number)})
         try:
             stored = await repositories.orders.create(numbered, happened, act.command, rights.reach(act.caller))
-        except DuplicateKey:
-            continue  # we were so slow that the number went to the next one
+        except DuplicateKey as error:
+            if duplicate_field(error) == SOLE_REFERENCE:  # an order that came at the same moment
+                await _check_reference(repositories, act, order_id, buyer.id, external_ref, repeat_of)
+            continue  # or we were so slow that the number went to the next one
         if stored.state.number == numbered.number:
             await repositories.numbers.written(series, order_id, number)
         return stored
@@ -97,11 +106,24 @@ async def correct(
     changes: Mapping[str, Any],
     wanted: Sequence[Wanted] | None = None,
 ) -> Stored[Order]:
-    """Other details, or other lines in the order's currency, before it is verified."""
+    """Other details, or other lines in the order's currency, before it is verified.
+
+    Raises Invalid (unknown_visit, unknown_order), Conflict (duplicate_reference) beside the others.
+    """
 
     async def decide(order: Order, step: Step) -> Decision[Order]:
+        visit = changes.get("visit")
+        if visit is not None and visit != order.visit:
+            await repositories.known.check_visit(visit, order.owner, order.customer)
+        more: dict[str, Any] = {}
+        if {"external_ref", "repeat_of"} & changes.keys():
+            reference = changes.get("external_ref", order.external_ref)
+            same = reference_key(order.customer, reference) == reference_key(order.customer, order.external_ref)
+            # A declared repetition is one of the reference that it was declared for.
+            more["repeat_of"] = changes.get("repeat_of", order.repeat_of if same else None)
+            await _check_reference(repositories, act, order_id, order.customer, reference, more["repeat_of"])
         lines = {} if wanted is None else {"lines": await _priced(repositories, act, order, wanted)}
-        return model.correct(order, step, {**changes, **lines})
+        return model.correct(order, step, {**changes, **more, **lines})
 
     return await _step(repositories, act, order_id, "correction", decide)
 
@@ -157,6 +179,7 @@ async def confirm(
             told_by=told_by or act.by,
             credit=credit,
             products=products,
+            history=_history(order, act),
         )
 
     return await _change(repositories, act, order_id, "confirmation", decide)
@@ -176,7 +199,15 @@ async def amend(
     async def decide(order: Order, step: Step) -> Decision[Order]:
         lines = None if wanted is None else await _priced(repositories, act, order, wanted)
         products = await repositories.products_of(line.product for line in lines or ())
-        return model.amend(order, step, reason=reason, products=products, lines=lines, promised_date=promised_date)
+        return model.amend(
+            order,
+            step,
+            reason=reason,
+            products=products,
+            lines=lines,
+            promised_date=promised_date,
+            history=_history(order, act),
+        )
 
     return await _step(repositories, act, order_id, "amendment", decide)
 
@@ -190,7 +221,7 @@ async def allocate(
         person = await repositories.known.person(assignee, "assignee")
         if person.posting_on(step.business_date) is None:
             raise _not_on_roster(person.name, step.business_date, "assignee")
-        return model.allocate(order, step, assignee=assignee, due=due)
+        return model.allocate(order, step, assignee=assignee, due=due, history=_history(order, act))
 
     return await _step(repositories, act, order_id, "allocation", decide)
 
@@ -231,7 +262,21 @@ async def _change(
     decide: Callable[[Order], Awaitable[Decision[Order]]],
 ) -> Stored[Order]:
     rights.may_take(act.caller, wanted, act.speaks_for)
-    return await repositories.orders.change(order_id, rights.reach(act.caller), decide, act.command)
+    scope = rights.reach(act.caller)
+
+    async def repeating(order: Order) -> Decision[Order]:
+        """The same, marked as a repetition of the order that has its reference."""
+        state, happened = await decide(order)
+        first = next(iter(await repositories.alike(order.customer, state.external_ref, order.id)), None)
+        return state.model_copy(update={"repeat_of": first.id if first else None}), happened
+
+    try:
+        return await repositories.orders.change(order_id, scope, decide, act.command)
+    except DuplicateKey:
+        if wanted == "correction":  # another order has taken the reference at the same moment
+            return await repositories.orders.change(order_id, scope, decide, act.command)
+        # Both orders were written before references were compared, so neither can be refused any more.
+        return await repositories.orders.change(order_id, scope, repeating, act.command)
 
 
 async def _step(
@@ -278,11 +323,65 @@ async def _priced(repositories: Repositories, act: Act, order: Order, wanted: Se
     """Other lines for an order, in its currency, at the prices that it has already where it has one."""
     return arithmetic.priced(
         wanted,
-        await repositories.products_of(want.product for want in wanted),
+        await _products(repositories, wanted),
         currency=order.total.currency,
         former=order.lines,
         inactive_too=order.imported is not None and any_past(act.caller),
     )
+
+
+async def _check_reference(
+    repositories: Repositories,
+    act: Act,
+    order_id: str,
+    customer: str,
+    external_ref: str | None,
+    repeat_of: str | None,
+) -> None:
+    """Raises Conflict (duplicate_reference) where the customer has an order with the reference and `repeat_of` does not
+    say that this is meant; Invalid (unknown_order) where `repeat_of` is no such order within reach."""
+    scope = rights.reach(act.caller)
+    if repeat_of is not None:
+        key = reference_key(customer, external_ref)
+        try:
+            first = (await repositories.orders.get(repeat_of, scope)).state
+        except NotFound:
+            first = None
+        if first is None or first.id == order_id or reference_key(first.customer, first.external_ref) != key or not key:
+            raise Invalid(
+                "unknown_order",
+                "repeat_of names an order of the same customer with the same external_ref, and this is none: leave it "
+                "out, or name the right one.",
+                "repeat_of 应为同一客户、同一 external_ref 的订单:请去掉它或填写正确的订单。",
+                field="repeat_of",
+            )
+        return
+    if not (others := await repositories.alike(customer, external_ref, order_id)):
+        return
+    seen = next((order for order in others if scope.allows(order.owner, order.office, order.region)), None)
+    if seen is None:
+        raise Conflict(
+            "duplicate_reference",
+            f"An order of this customer with the reference {external_ref} is there already, and is not yours to see: "
+            "ask your supervisor, or give another external_ref.",
+            f"该客户已有参考号为 {external_ref} 的订单,但您无权查看:请联系您的主管,或更换 external_ref。",
+        )
+    raise Conflict(
+        "duplicate_reference",
+        f"{seen.number} is an order of this customer with the reference {external_ref} already. If you mean another "
+        f"order with the same reference, send repeat_of: {seen.id}.",
+        f"该客户已有参考号为 {external_ref} 的订单 {seen.number}。如确为另一张订单,请填写 repeat_of:{seen.id}。",
+        order={"id": seen.id, "number": seen.number},
+    )
+
+
+def _history(order: Order, act: Act) -> bool:
+    """Whether an import tells what an order of the past was: its dates are taken as they were."""
+    return order.imported is not None and any_past(act.caller)
+
+
+async def _products(repositories: Repositories, wanted: Sequence[Wanted]) -> dict[str, Product]:
+    return await repositories.products_of(want.product for want in wanted if want.product is not None)
 
 
 async def _somebody(repositories: Repositories, person_id: str | None, field: str, but: Sequence[str | None]) -> None:

@@ -80,10 +80,12 @@ def receive(
     visit: str | None = None,
     requested_date: date | None = None,
     note: str | None = None,
+    repeat_of: str | None = None,
     imported: Imported | None = None,
 ) -> Outcome:
     """A new order of that customer (O-01). credit: its owner, and where they work on the day it was received."""
     _not_before(requested_date, step.business_date, "requested_date", unless=imported is not None)
+    numbered, last_line = arithmetic.numbered(lines, 0)
     order = Order(
         id=order_id,
         number=number,
@@ -98,10 +100,12 @@ def receive(
         received_by=step.by,
         channel=channel,
         external_ref=external_ref,
+        repeat_of=repeat_of,
         visit=visit,
         requested_date=requested_date,
         note=note,
-        lines=list(lines),
+        lines=numbered,
+        last_line=last_line,
         total=arithmetic.total(lines),
         imported=imported,
     )
@@ -115,7 +119,8 @@ def correct(order: Order, step: Step, changes: Mapping[str, Any]) -> Outcome:
         _not_before(changes["requested_date"], order.business_date, "requested_date", unless=order.imported is not None)
     update: dict[str, Any] = {**changes, "status": OrderStatus.RECEIVED, "correction": step}
     if "lines" in changes:
-        update["total"] = arithmetic.total(changes["lines"])
+        update["lines"], update["last_line"] = arithmetic.numbered(changes["lines"], order.last_line)
+        update["total"] = arithmetic.total(update["lines"])
     return order.model_copy(update=update), _happened(OrderEvent.CORRECTED, step)
 
 
@@ -144,10 +149,14 @@ def confirm(
     told_by: str,
     credit: Credit,
     products: Mapping[str, Product],
+    history: bool = False,
 ) -> Outcome:
-    """Agreed with the customer: date, payment, and when they were told (O-03); cost and margin are frozen (O-20)."""
+    """Agreed with the customer: date, payment, and when they were told (O-03); cost and margin are frozen (O-20).
+
+    history: an import tells what was promised then, also where the day had passed already.
+    """
     _follows(order, "confirmation", step)
-    _not_before(promised_date, step.business_date, "promised_date")
+    _not_before(promised_date, step.business_date, "promised_date", unless=history)
     if customer_told_at < order.received_at:
         raise NotPossible(
             "before_prior_step",
@@ -181,18 +190,22 @@ def amend(
     products: Mapping[str, Product],
     lines: Sequence[OrderLine] | None = None,
     promised_date: date | None = None,
+    history: bool = False,
 ) -> Outcome:
     """Another promise to the customer; the one before is kept (domain.md A9, row 19).
 
-    The credit and the confirmation's day stay; the cost is frozen anew for the lines that have changed.
+    The credit and the confirmation's day stay, and so does the cost of each line that stays; the cost of a new line is
+    frozen now.
     """
     _follows(order, "amendment", step)
     confirmation = order.confirmation
     assert confirmation is not None  # noqa: S101 - the state says so
     promise = promised_date or confirmation.promised_date
     if promise != confirmation.promised_date:
-        _not_before(promise, step.business_date, "promised_date")
-    now = order.lines if lines is None else arithmetic.at_cost(lines, products, order.lines)
+        _not_before(promise, step.business_date, "promised_date", unless=history)
+    now, last_line = order.lines, order.last_line
+    if lines is not None:
+        now, last_line = arithmetic.numbered(arithmetic.at_cost(lines, products, order.lines), last_line)
     if promise == confirmation.promised_date and now == order.lines:
         raise NotPossible(
             "nothing_amended",
@@ -202,6 +215,7 @@ def amend(
     before = Amendment(**dict(step), reason=reason, promised_date=confirmation.promised_date, total=order.total)
     update = {
         "lines": list(now),
+        "last_line": last_line,
         "total": arithmetic.total(now),
         "margin": arithmetic.margin(now),
         "confirmation": confirmation.model_copy(update={"promised_date": promise}),
@@ -210,10 +224,10 @@ def amend(
     return order.model_copy(update=update), _happened(OrderEvent.AMENDED, step)
 
 
-def allocate(order: Order, step: Step, *, assignee: str, due: date | None = None) -> Outcome:
+def allocate(order: Order, step: Step, *, assignee: str, due: date | None = None, history: bool = False) -> Outcome:
     """Somebody is to see to it (O-04)."""
     _follows(order, "allocation", step)
-    _not_before(due, step.business_date, "due")
+    _not_before(due, step.business_date, "due", unless=history)
     update = {"status": OrderStatus.ALLOCATED, "allocation": Allocation(**dict(step), assignee=assignee, due=due)}
     return order.model_copy(update=update), _happened(OrderEvent.ALLOCATED, step)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from chassis.aggregate import Stored
 from chassis.paging import Page, Paging
+from chassis.search_key import containing
 from contracts.orders import Product
-from orders.repositories import CATALOGUE, Repositories, search_text
+from orders.repositories import CATALOGUE, Repositories
 
 
 async def one(repositories: Repositories, product_id: str) -> Stored[Product]:
@@ -26,5 +26,5 @@ async def page(
     if family is not None:
         where["family"] = family
     if q:
-        where["keys.search"] = {"$regex": re.escape(search_text(q))}
+        where |= containing("keys.search", q)
     return await repositories.products.page(CATALOGUE, where, paging)
