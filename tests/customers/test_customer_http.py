@@ -270,7 +270,7 @@ async def test_a_duplicate_of_another_area_is_told_but_not_named(door: Door) -> 
 
 async def test_a_different_customer_of_the_same_name_is_declared_so(door: Door) -> None:
     first = await a_customer(door, AS_LI, "华兴", tax_id="1234567890")
-    second = await a_customer(door, AS_LI, "华兴", not_duplicate_of=[first["id"]])
+    await a_customer(door, AS_LI, "华兴", not_duplicate_of=[first["id"]])
     third = await door.post(CUSTOMERS, json={"name": "华兴"}, headers=door.as_(AS_LI))
     assert len(refused(third, 409, "duplicate_customer")["candidates"]) == 2
     # The first one needs no declaration of its own to be changed.
@@ -278,11 +278,6 @@ async def test_a_different_customer_of_the_same_name_is_declared_so(door: Door) 
         f"{CUSTOMERS}/{first['id']}", json={"name": "华兴有限公司"}, headers=door.as_(AS_LI, version=1)
     )
     assert changed.status_code == 200
-    taxed = await door.patch(
-        f"{CUSTOMERS}/{second['id']}", json={"tax_id": "12345-67890"}, headers=door.as_(AS_LI, version=1)
-    )
-    problem = refused(taxed, 409, "duplicate_customer")
-    assert "A tax id belongs to one customer only" in problem["detail"]
 
 
 async def test_a_declared_difference_stays_when_the_other_customer_goes_out_of_sight(door: Door) -> None:

@@ -37,6 +37,14 @@ class DecisionRole(StrEnum):
     DECISION_MAKER = "decision_maker"
 
 
+class Likeness(StrEnum):
+    """By what two customers may be taken for the same one."""
+
+    NAME = "name"
+    PHONE = "phone"
+    TAX_ID = "tax_id"
+
+
 class Contact(Published):
     id: str
     name: str
@@ -51,6 +59,7 @@ class Contact(Published):
 
 class Address(Published):
     text: str
+    """Empty where only the city or the coordinates are known."""
     city: str | None = None
     country: str | None = None
     latitude: float | None = None
@@ -92,6 +101,10 @@ class Customer(Published):
     region: str
     ownership: list[Ownership]
     phone: str | None = None
+    """As it was typed."""
+    phone_numbers: list[str] = []
+    """The numbers in `phone` as RFC 3966 writes them, without `tel:`: +862155551234, +862155551234;ext=801, or
+    95588;phone-context=+86 for one that is dialled inside its country or town only."""
     tax_id: str | None = None
     addresses: list[Address] = []
     contacts: list[Contact] = []
@@ -107,7 +120,9 @@ class Customer(Published):
     idle_since: AwareDatetime | None = None
     """When it became dormant or lost, while it is; an order that is confirmed later makes it active again."""
     not_duplicate_of: list[str] = []
-    """Other customers of the same name or telephone number that somebody has declared to be different."""
+    """Other customers of the same name, telephone number or tax id that somebody has declared to be different."""
+    may_share: list[Likeness] = []
+    """Kinds of which it may share the value with others, such as the switchboard of several branches; by an import."""
     registered_at: AwareDatetime
     imported: Imported | None = None
 

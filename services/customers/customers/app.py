@@ -16,7 +16,7 @@ from customers.settings import Settings
 def app(settings: Settings) -> FastAPI:
     """The organisation and the customer files over HTTP."""
     store = Store("customers", settings)
-    repositories = Repositories(store.database)
+    repositories = Repositories(store.database, settings.phone_region)
     return http_app(
         "customers",
         settings,

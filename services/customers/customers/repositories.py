@@ -6,9 +6,12 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from chassis.aggregate import Repository
+from chassis.locks import Locks
 from chassis.mongo import Database
+from chassis.phone import DEFAULT_REGION
 from chassis.problems import Invalid, NotFound
 from chassis.scope import everything
+from chassis.search_key import search_key
 from contracts.customers import Customer
 from contracts.staff import Office, Person, Region
 from contracts.topics import CUSTOMERS, OFFICES, PEOPLE, REGIONS
@@ -19,9 +22,14 @@ ORGANISATION = everything("the organisation's own structure belongs to nobody in
 
 
 class Repositories:
-    """Regions, offices, people and customer files."""
+    """Regions, offices, people and customer files.
 
-    def __init__(self, database: Database) -> None:
+    phone_region: the country (ISO 3166) whose telephone numbers are written without a prefix where no office says so.
+    """
+
+    def __init__(self, database: Database, phone_region: str = DEFAULT_REGION) -> None:
+        self.phone_region = phone_region
+        self.locks = Locks(database)
         self.regions = Repository(database, "regions", REGIONS, Region)
         self.offices = Repository(database, "offices", OFFICES, Office)
         self.people = Repository(database, "people", PEOPLE, Person, keys=_person_keys)
@@ -34,6 +42,7 @@ class Repositories:
 
     async def prepare(self) -> None:
         """Make the indexes; harmless to repeat."""
+        await self.locks.prepare()
         await self.regions.prepare({"keys": [("code", 1)], "unique": True})
         await self.offices.prepare({"keys": [("code", 1)], "unique": True})
         await self.people.prepare({"keys": [("keys.office", 1), ("name", 1), ("_id", 1)]})
@@ -111,7 +120,7 @@ def _customer_keys(customer: Customer) -> dict[str, Any]:
     coming = pending(customer)
     return {
         "claims": claims(customer),
-        "likenesses": likenesses(customer.name, customer.phone, customer.tax_id),
-        "name": customer.name.casefold(),
+        "likenesses": likenesses(customer),
+        "search": search_key(customer.name),
         **({"handover": coming.valid_from.isoformat()} if coming else {}),
     }

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Annotated, Self
+from datetime import datetime
+from typing import Annotated
 
 from fastapi import Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
 from chassis.aggregate import Command
-from chassis.entries import Change, Entry, Id, LongText, NewEntry, Text, imported, on_behalf, record_id
+from chassis.entries import (
+    Change,
+    Entry,
+    Id,
+    LongText,
+    NewEntry,
+    Text,
+    any_past,
+    import_right_needed,
+    imported,
+    on_behalf,
+    record_id,
+)
+from chassis.fields import BodyPart, Day
 from chassis.identity import Caller, CallerDep
 from chassis.paging import Paging, sorted_by
 from chassis.problems import Invalid
 from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page, routes
-from contracts.customers import Address, Contact, CustomerKind, CustomerStatus, DecisionRole
+from contracts.customers import Address, Contact, CustomerKind, CustomerStatus, DecisionRole, Likeness
 from customers import rights
 from customers.customer import commands, model, queries
 from customers.doors import Email, Phone, RecordId, repositories, when
@@ -26,25 +39,21 @@ router = routes("customers")
 Filter = Annotated[str | None, Query(max_length=200)]
 
 
-class Place(BaseModel):
-    """An address; latitude and longitude in degrees, both or neither."""
+class Place(BodyPart):
+    """An address: a text, a city or coordinates in degrees, both or neither; 0, 0 is no place."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    text: LongText
+    text: LongText | None = None
     city: Text | None = None
     country: Text | None = None
-    latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
-    longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
-
-    @model_validator(mode="after")
-    def _both(self) -> Self:
-        if (self.latitude is None) != (self.longitude is None):
-            raise ValueError("latitude and longitude belong together: give both or neither.")
-        return self
+    latitude: Annotated[float, Field(allow_inf_nan=False, json_schema_extra={"minimum": -90, "maximum": 90})] | None = (
+        None
+    )
+    longitude: (
+        Annotated[float, Field(allow_inf_nan=False, json_schema_extra={"minimum": -180, "maximum": 180})] | None
+    ) = None
 
     def address(self) -> Address:
-        return Address(**self.model_dump())
+        return Address.model_validate(self.model_dump() | {"text": self.text or ""})
 
 
 Places = Annotated[list[Place], Field(max_length=20)]
@@ -52,34 +61,45 @@ Attributes = Annotated[dict[Text, LongText], Field(max_length=100)]
 Ids = Annotated[list[Id], Field(max_length=100)]
 
 
+Kinds = Annotated[list[Likeness], Field(max_length=len(Likeness))]
+NOT_DUPLICATE_OF = "Customers of the same name, telephone number or tax id that are different ones."
+ALLOW_ALIKE = (
+    "Kinds of likeness that do not refuse this customer, such as the switchboard or the tax id of several branches. "
+    "For imports, which do not know the others' ids."
+)
+TAX_ID = "A word for none, such as N/A, 0, 无, -, none, null, 000000 or test, is taken as none."
+
+
 class NewCustomer(NewEntry):
     name: Text
     kind: CustomerKind = CustomerKind.ENTERPRISE
     owner: Id | None = Field(None, description="Who holds it; the caller's own person without it.")
     phone: Phone | None = None
-    tax_id: Text | None = None
+    tax_id: Text | None = Field(None, description=TAX_ID)
     addresses: Places = []
     source: Text | None = Field(None, description="Coded lead source, such as exhibition.")
     channel: Text | None = None
     attributes: Attributes = {}
-    prospect_since: date | None = Field(None, description="The day of the entry without it.")
-    not_duplicate_of: Ids = Field([], description="Customers of the same name or number that are different ones.")
+    prospect_since: Day | None = Field(None, description="The day of the entry without it.")
+    not_duplicate_of: Ids = Field([], description=NOT_DUPLICATE_OF)
+    allow_alike: Kinds = Field([], description=ALLOW_ALIKE)
 
 
 class CustomerChange(Change):
     name: Text | None = None
     kind: CustomerKind | None = None
     phone: Phone | None = None
-    tax_id: Text | None = None
+    tax_id: Text | None = Field(None, description=TAX_ID)
     addresses: Places | None = None
     source: Text | None = None
     channel: Text | None = None
     attributes: Attributes | None = None
-    not_duplicate_of: Ids | None = None
+    not_duplicate_of: Ids | None = Field(None, description=NOT_DUPLICATE_OF)
+    allow_alike: Kinds | None = Field(None, description=ALLOW_ALIKE)
 
     @classmethod
     def needed(cls) -> frozenset[str]:
-        return frozenset({"name", "kind", "addresses", "attributes", "not_duplicate_of"})
+        return frozenset({"name", "kind", "addresses", "attributes", "not_duplicate_of", "allow_alike"})
 
 
 class Reasoned(Entry):
@@ -92,7 +112,7 @@ class Reactivation(Entry):
 
 class Assignment(Entry):
     owner: Id
-    valid_from: date
+    valid_from: Day
 
 
 class NewContact(NewEntry):
@@ -118,7 +138,14 @@ class ContactChange(Change):
 
 
 class ContactDeparture(Entry):
-    left_on: date
+    left_on: Day
+
+
+def _may_share(caller: Caller, kinds: list[Likeness]) -> tuple[Likeness, ...]:
+    """Raises Forbidden where somebody without the right to import would let every likeness pass."""
+    if kinds and not any_past(caller):
+        raise import_right_needed("allow_alike")
+    return tuple(kind for kind in Likeness if kind in kinds)
 
 
 async def _entry(
@@ -137,8 +164,9 @@ async def _entry(
 async def register(request: Request, caller: CallerDep, command: CommandDep, body: NewCustomer) -> Response:
     """A new prospect. 409 `duplicate_customer` where there is one of the same name, telephone number or tax id.
 
-    `candidates` are those that the caller may see: open one of them, or declare yours a different one with
-    `not_duplicate_of`. `elsewhere` says that there is one outside the caller's area. A tax id is never shared.
+    `candidates` are those that the caller may see, and `alike` says which value each has in common with the new one:
+    open one of them, or declare yours a different one with `not_duplicate_of`. `elsewhere` says that there is one
+    outside the caller's area.
     """
     known, command, at = await _entry(request, caller, command, body)
     owner = body.owner or body.on_behalf_of or caller.person
@@ -157,6 +185,7 @@ async def register(request: Request, caller: CallerDep, command: CommandDep, bod
         attributes=body.attributes,
         prospect_since=body.prospect_since,
         not_duplicate_of=tuple(dict.fromkeys(body.not_duplicate_of)),
+        may_share=_may_share(caller, body.allow_alike),
         imported=imported(caller, body),
     )
     return answer(await commands.register(known, caller, command, new, at), 201, f"/api/v1/customers/{new.id}")
@@ -169,6 +198,8 @@ async def update(
     """409 `duplicate_customer` as at registration."""
     known, command, at = await _entry(request, caller, command, body)
     changes = body.said()
+    if (allowed := changes.pop("allow_alike", None)) is not None:
+        changes["may_share"] = list(_may_share(caller, allowed))
     if body.addresses is not None:
         changes["addresses"] = [place.address() for place in body.addresses]
     return answer(await commands.update(known, caller, command, customer_id, changes, at))
@@ -258,9 +289,7 @@ async def add_contact(
         decision_role=body.decision_role,
         referred_by=body.referred_by,
     )
-    stored = await commands.step(
-        known, caller, command, customer_id, at, lambda customer, day: model.add_contact(customer, contact, at, day)
-    )
+    stored = await commands.add_contact(known, caller, command, customer_id, at, contact)
     return answer(stored, 201, f"/api/v1/customers/{customer_id}")
 
 
@@ -274,16 +303,7 @@ async def change_contact(
     body: ContactChange,
 ) -> Response:
     known, command, at = await _entry(request, caller, command, body)
-    changes = body.said()
-    stored = await commands.step(
-        known,
-        caller,
-        command,
-        customer_id,
-        at,
-        lambda customer, day: model.change_contact(customer, contact_id, changes, at, day),
-    )
-    return answer(stored)
+    return answer(await commands.change_contact(known, caller, command, customer_id, at, contact_id, body.said()))
 
 
 @router.post("/customers/{customer_id}/contacts/{contact_id}/departure", summary="A contact leaves the customer")

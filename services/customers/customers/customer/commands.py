@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from chassis import clock
+from chassis import clock, phone
 from chassis.aggregate import Command, Stored
 from chassis.entries import any_past
 from chassis.identity import Caller
 from chassis.mongo import DuplicateKey
-from chassis.problems import Conflict, Invalid, NotFound
+from chassis.problems import Conflict, FieldError, Invalid, NotFound
 from chassis.scope import everything, within
 from contracts.backdating import business_date
-from contracts.customers import Address, Customer, CustomerKind, CustomerStatus, Ownership
+from contracts.customers import Address, Contact, Customer, CustomerKind, CustomerStatus, Likeness, Ownership
 from contracts.envelope import Happened, Imported
 from contracts.staff import Office
 from customers import rights
 from customers.customer import model
-from customers.customer.identity import likenesses, tax_key
+from customers.customer.identity import alike, likenesses, said_value
 from customers.repositories import Repositories
 
 LIKE = everything("a duplicate is one wherever it is; only what the caller may see of it is told")
 HANDOVERS = everything("the timer acts for nobody")
 BUS = everything("the bus acts for nobody")
+
+MOST_CANDIDATES = 50
+"""So many of the customers that look alike are named in a refusal."""
 
 Decide = Callable[[Customer, date], tuple[Customer, Happened | None]]
 """What a step makes of the customer on the business date of its entry."""
@@ -47,6 +50,7 @@ class NewCustomer:
     attributes: Mapping[str, str]
     prospect_since: date | None = None
     not_duplicate_of: tuple[str, ...] = ()
+    may_share: tuple[Likeness, ...] = ()
     imported: Imported | None = None
 
 
@@ -88,16 +92,19 @@ async def register(
         attributes=dict(new.attributes),
         prospect_since=since,
         not_duplicate_of=list(new.not_duplicate_of),
+        may_share=list(new.may_share),
         registered_at=at,
         imported=new.imported,
     )
-    customer, happened = model.register(customer, at, day)
+    customer, happened = model.register(customer, at, day, phone_regions(repositories, office))
     await _check_known(repositories, caller, set(customer.not_duplicate_of))
-    await _check_alone(repositories, caller, customer)
-    try:
-        return await repositories.customers.create(customer, happened, command, rights.reach(caller))
-    except DuplicateKey:
-        raise await _lost_race(repositories, caller, customer) from None
+    values = set(likenesses(customer))
+    async with repositories.locks.hold(values):
+        await _check_alone(repositories, caller, customer, values)
+        try:
+            return await repositories.customers.create(customer, happened, command, rights.reach(caller))
+        except DuplicateKey:
+            raise await _lost_race(repositories, caller, customer) from None
 
 
 async def update(
@@ -110,29 +117,70 @@ async def update(
 ) -> Stored[Customer]:
     """Raises NotFound, Stale, NotPossible, Invalid (unknown_customer), Conflict (duplicate_customer)."""
     stored, office = await _open(repositories, caller, customer_id)
-    changed = stored.state.model_copy(update=dict(changes))
+    regions = phone_regions(repositories, office)
+    changed = model.changed_by(stored.state, changes, regions)
     # One that was declared different long ago may have moved out of the caller's sight.
     await _check_known(repositories, caller, set(changed.not_duplicate_of) - set(stored.state.not_duplicate_of))
-    if changes.keys() & {"name", "phone", "tax_id", "not_duplicate_of"}:
-        await _check_alone(repositories, caller, changed)
 
     def decide(customer: Customer, day: date) -> tuple[Customer, Happened | None]:
-        return model.update(customer, changes, at, day)
+        return model.update(customer, changes, at, day, regions)
 
-    try:
-        return await _change(repositories, caller, command, customer_id, office, at, decide)
-    except DuplicateKey:
-        raise await _lost_race(repositories, caller, changed) from None
+    before = stored.state
+    values, known = set(likenesses(changed)), set(likenesses(before))
+    if set(changed.not_duplicate_of) >= set(before.not_duplicate_of) and changed.may_share == before.may_share:
+        values -= known  # what the file said before was decided before
+    async with repositories.locks.hold(values):
+        if values:
+            await _check_alone(repositories, caller, changed, values, known)
+        try:
+            return await _change(repositories, caller, command, customer_id, office, at, decide)
+        except DuplicateKey:
+            raise await _lost_race(repositories, caller, changed) from None
 
 
 async def step(
     repositories: Repositories, caller: Caller, command: Command, customer_id: str, at: datetime, decide: Decide
 ) -> Stored[Customer]:
-    """A step of the customer's life, or a change of its contacts, by the calendar of its office.
+    """A step of the customer's life, or a contact that leaves, by the calendar of its office.
 
     Raises NotFound, Stale, and what the model refuses.
     """
     _, office = await _open(repositories, caller, customer_id)
+    try:
+        return await _change(repositories, caller, command, customer_id, office, at, decide)
+    except model.NoSuchContact:
+        raise NotFound() from None
+
+
+async def add_contact(
+    repositories: Repositories, caller: Caller, command: Command, customer_id: str, at: datetime, contact: Contact
+) -> Stored[Customer]:
+    """Raises NotFound, Stale, NotPossible (not_a_phone, unknown_contact, contact_id_taken)."""
+    _, office = await _open(repositories, caller, customer_id)
+    regions = phone_regions(repositories, office)
+
+    def decide(customer: Customer, day: date) -> tuple[Customer, Happened | None]:
+        return model.add_contact(customer, contact, at, day, regions)
+
+    return await _change(repositories, caller, command, customer_id, office, at, decide)
+
+
+async def change_contact(
+    repositories: Repositories,
+    caller: Caller,
+    command: Command,
+    customer_id: str,
+    at: datetime,
+    contact_id: str,
+    changes: Mapping[str, Any],
+) -> Stored[Customer]:
+    """Raises NotFound, Stale, NotPossible (not_a_phone, unknown_contact)."""
+    _, office = await _open(repositories, caller, customer_id)
+    regions = phone_regions(repositories, office)
+
+    def decide(customer: Customer, day: date) -> tuple[Customer, Happened | None]:
+        return model.change_contact(customer, contact_id, changes, at, day, regions)
+
     try:
         return await _change(repositories, caller, command, customer_id, office, at, decide)
     except model.NoSuchContact:
@@ -195,6 +243,12 @@ async def ordered(
     )
 
 
+def phone_regions(repositories: Repositories, office: Office | None) -> tuple[str, ...]:
+    """The countries by whose numbering plans telephone numbers are read: the office's own, then the company's."""
+    own = phone.region_of_zone(office.timezone) if office else None
+    return (*([own] if own else []), repositories.phone_region)
+
+
 async def _open(repositories: Repositories, caller: Caller, customer_id: str) -> tuple[Stored[Customer], Office]:
     stored = await repositories.customers.get(customer_id, within(caller))
     return stored, await repositories.office(stored.state.office)
@@ -239,61 +293,88 @@ async def _check_known(repositories: Repositories, caller: Caller, different: se
         )
 
 
-async def _check_alone(repositories: Repositories, caller: Caller, customer: Customer) -> None:
-    """Raises Conflict where there is such a customer already."""
-    if (conflict := await _duplicate(repositories, caller, customer)) is not None:
+async def _check_alone(
+    repositories: Repositories, caller: Caller, customer: Customer, values: Set[str], known: Set[str] = frozenset()
+) -> None:
+    """Raises Conflict where there is such a customer already.
+
+    values: the likenesses to compare by; known: those that the file has had before.
+    """
+    if (conflict := await _duplicate(repositories, caller, customer, values, known)) is not None:
         raise conflict
 
 
 async def _lost_race(repositories: Repositories, caller: Caller, customer: Customer) -> Conflict:
     """Somebody else entered the same customer in between; the unique index let one of them in."""
-    return await _duplicate(repositories, caller, customer) or Conflict(
+    return await _duplicate(repositories, caller, customer, set(likenesses(customer)), frozenset()) or Conflict(
         "busy", "Somebody else enters the same customer: try again.", "有人正在录入同一客户:请稍后再试。"
     )
 
 
-async def _duplicate(repositories: Repositories, caller: Caller, customer: Customer) -> Conflict | None:
+async def _duplicate(
+    repositories: Repositories, caller: Caller, customer: Customer, values: Set[str], known: Set[str]
+) -> Conflict | None:
     """The refusal that names the customers it may be taken for, as far as the caller may see them."""
-    marks = likenesses(customer.name, customer.phone, customer.tax_id)
-    alike = await repositories.customers.find(LIKE, {"keys.likenesses": {"$in": marks}, "_id": {"$ne": customer.id}})
+    kinds = [kind for kind in Likeness if kind not in customer.may_share]
+    sought = sorted(values & set(likenesses(customer, kinds)))
     declared = set(customer.not_duplicate_of)
-    tax = tax_key(customer.tax_id)
 
-    def one_person(other: Customer) -> bool:
-        return tax is not None and tax_key(other.tax_id) == tax
+    def counts(other: Customer, kind: Likeness) -> bool:
+        # Those that came later and may share a value do not turn against the file that has had it before them.
+        return kind in kinds and not (kind in other.may_share and set(likenesses(customer, [kind])) <= known)
 
-    # Whoever was declared different from this one is so in both directions.
-    found = [
-        stored.state
-        for stored in alike
-        if one_person(stored.state)
-        or (stored.state.id not in declared and customer.id not in stored.state.not_duplicate_of)
-    ]
+    found: list[tuple[Customer, list[Likeness]]] = []
+    for stored in await repositories.customers.find(
+        LIKE, {"keys.likenesses": {"$in": sought}, "_id": {"$ne": customer.id}}
+    ):
+        other = stored.state
+        # Whoever was declared different from this one is so in both directions.
+        if other.id in declared or customer.id in other.not_duplicate_of:
+            continue
+        if shared := [kind for kind in alike(customer, other) if counts(other, kind)]:
+            found.append((other, shared))
     if not found:
         return None
     scope = within(caller)
-    seen = [other for other in found if scope.allows(other.owner, other.office, other.region)]
+    seen = [(other, kinds) for other, kinds in found if scope.allows(other.owner, other.office, other.region)]
+    elsewhere = len(seen) < len(found)
+    named = seen[:MOST_CANDIDATES]
+    # The values are those that the caller has sent, never what the other file says.
     return Conflict(
         "duplicate_customer",
-        *_advice(taxed=any(one_person(other) for other in found), seen=bool(seen), unseen=len(seen) < len(found)),
-        candidates=[{"id": other.id, "name": other.name, "owner": other.owner} for other in seen],
-        elsewhere=len(seen) < len(found),
+        *_advice(customer, named, elsewhere=elsewhere),
+        candidates=[{"id": other.id, "name": other.name, "owner": other.owner} for other, _ in named],
+        alike=[
+            {"customer": other.id, "kind": kind, "field": kind, "value": said_value(customer, kind)}
+            for other, kinds in named
+            for kind in kinds
+        ],
+        elsewhere=elsewhere,
+        errors=[
+            FieldError(kind, f"The same {_EN[kind]} as {other.name}.", f"与 {other.name} 的{_ZH[kind]}相同。")
+            for other, kinds in named
+            for kind in kinds
+        ],
     )
 
 
-def _advice(*, taxed: bool, seen: bool, unseen: bool) -> tuple[str, str]:
+def _advice(customer: Customer, seen: list[tuple[Customer, list[Likeness]]], *, elsewhere: bool) -> tuple[str, str]:
     """What to do about a duplicate, in English and Chinese."""
     en, zh = ["Such a customer exists."], ["已有相同客户。"]
+    for other, kinds in seen[:3]:
+        values = [(kind, said_value(customer, kind)) for kind in kinds]
+        en.append(f"{other.name} has the same {' and '.join(f'{_EN[kind]} {value}' for kind, value in values)}.")
+        zh.append(f"{other.name} 的{'、'.join(f'{_ZH[kind]} {value}' for kind, value in values)}相同。")
     if seen:
-        en.append("Open one of the candidates instead.")
-        zh.append("请打开候选客户。")
-        if not taxed:
-            en.append("If yours is a different one, send not_duplicate_of with the candidates' ids.")
-            zh.append("如确为不同客户,请在 not_duplicate_of 中填写候选客户的编号。")
-    if taxed:
-        en.append("A tax id belongs to one customer only: correct it if it is wrong.")
-        zh.append("一个税号只能属于一个客户:如税号有误请更正。")
-    if unseen:
+        en.append(
+            "Open one of the candidates instead. If yours is a different one, send not_duplicate_of with the ids."
+        )
+        zh.append("请打开候选客户;如确为不同客户,请在 not_duplicate_of 中填写候选客户的编号。")
+    if elsewhere:
         en.append("One lies outside your area: ask your supervisor.")
         zh.append("其中有客户不在您的范围内:请联系您的主管。")
     return " ".join(en), "".join(zh)
+
+
+_EN = {Likeness.NAME: "name", Likeness.PHONE: "telephone number", Likeness.TAX_ID: "tax id"}
+_ZH = {Likeness.NAME: "名称", Likeness.PHONE: "电话", Likeness.TAX_ID: "税号"}

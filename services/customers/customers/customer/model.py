@@ -11,7 +11,7 @@ Nothing happens (None) where nothing changes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from contracts.customers import Activation, Contact, Customer, CustomerEvent, CustomerStatus, Ownership
 from contracts.envelope import Happened
 from contracts.refusals import NotPossible, WrongState
-from customers.customer.identity import check_phone, name_key
+from customers.customer.identity import check_places, is_name, numbers_in, tax_id_in
 
 Outcome = tuple[Customer, Happened]
 Perhaps = tuple[Customer, Happened | None]
@@ -54,9 +54,12 @@ def possible(status: CustomerStatus) -> list[str]:
     return [step for step, states in ALLOWED.items() if status in states]
 
 
-def register(customer: Customer, at: datetime, day: date) -> Outcome:
-    """A new customer, a prospect. day: the business date of its entry."""
-    _sound(customer)
+def register(customer: Customer, at: datetime, day: date, regions: Sequence[str] = ()) -> Outcome:
+    """A new customer, a prospect. day: the business date of its entry.
+
+    regions: the countries by whose numbering plans its telephone number is read, the nearest first.
+    """
+    customer = _sound(customer, Customer.model_fields.keys(), regions)
     if customer.prospect_since > day:
         raise NotPossible(
             "in_the_future",
@@ -67,13 +70,23 @@ def register(customer: Customer, at: datetime, day: date) -> Outcome:
     return customer, Happened(CustomerEvent.REGISTERED, at, day)
 
 
-def update(customer: Customer, changes: Mapping[str, Any], at: datetime, day: date) -> Perhaps:
-    """Other details of the file."""
-    changed = customer.model_copy(update=dict(changes))
-    if changed == customer:
-        return customer, None
-    _sound(changed)
-    return changed, Happened(CustomerEvent.UPDATED, at, day)
+def update(
+    customer: Customer, changes: Mapping[str, Any], at: datetime, day: date, regions: Sequence[str] = ()
+) -> Perhaps:
+    """Other details of the file. What is not changed is not examined again: rules may have become stricter since."""
+    changed = changed_by(customer, changes, regions)
+    return changed, None if changed == customer else Happened(CustomerEvent.UPDATED, at, day)
+
+
+def changed_by(customer: Customer, changes: Mapping[str, Any], regions: Sequence[str] = ()) -> Customer:
+    """The file with those details. Another value may be shared with nobody until that is said again."""
+    differs = {name for name, value in changes.items() if getattr(customer, name) != value}
+    if not differs:
+        return customer
+    update = dict(changes)
+    if "may_share" not in changes:
+        update["may_share"] = [kind for kind in customer.may_share if kind.value not in differs]
+    return _sound(customer.model_copy(update=update), differs, regions)
 
 
 # --- its status -----------------------------------------------------------------------------------
@@ -201,7 +214,7 @@ def pending(customer: Customer) -> Ownership | None:
 # --- its contacts ---------------------------------------------------------------------------------
 
 
-def add_contact(customer: Customer, contact: Contact, at: datetime, day: date) -> Perhaps:
+def add_contact(customer: Customer, contact: Contact, at: datetime, day: date, regions: Sequence[str] = ()) -> Perhaps:
     """Somebody to talk to there (C-04). The same contact again is a repetition."""
     known = _contact(customer, contact.id)
     if known == contact:
@@ -210,17 +223,27 @@ def add_contact(customer: Customer, contact: Contact, at: datetime, day: date) -
         raise NotPossible(
             "contact_id_taken", "Another contact has this id: choose a new one.", "此编号已属于另一联系人。", field="id"
         )
+    numbers_in(contact.phone, regions)
     _sound_contact(customer, contact)
     changed = customer.model_copy(update={"contacts": [*customer.contacts, contact]})
     return changed, Happened(CustomerEvent.CONTACT_ADDED, at, day)
 
 
-def change_contact(customer: Customer, contact_id: str, changes: Mapping[str, Any], at: datetime, day: date) -> Perhaps:
+def change_contact(
+    customer: Customer,
+    contact_id: str,
+    changes: Mapping[str, Any],
+    at: datetime,
+    day: date,
+    regions: Sequence[str] = (),
+) -> Perhaps:
     """Another role, name or number of a contact."""
     known = _known_contact(customer, contact_id)
     changed = known.model_copy(update=dict(changes))
     if changed == known:
         return customer, None
+    if changed.phone != known.phone:
+        numbers_in(changed.phone, regions)
     _sound_contact(customer, changed)
     return _with_contact(customer, changed), Happened(CustomerEvent.CONTACT_CHANGED, at, day)
 
@@ -287,7 +310,6 @@ def _with_contact(customer: Customer, changed: Contact) -> Customer:
 
 
 def _sound_contact(customer: Customer, contact: Contact) -> None:
-    check_phone(contact.phone)
     others = {other.id for other in customer.contacts} - {contact.id}
     if contact.referred_by is not None and contact.referred_by not in others:
         raise NotPossible(
@@ -298,9 +320,17 @@ def _sound_contact(customer: Customer, contact: Contact) -> None:
         )
 
 
-def _sound(customer: Customer) -> None:
-    if not name_key(customer.name):
+def _sound(customer: Customer, said: Collection[str], regions: Sequence[str]) -> Customer:
+    """The customer with its numbers and tax id in their forms. said: the fields that are new. Raises NotPossible."""
+    if "name" in said and not is_name(customer.name):
         raise NotPossible(
             "no_name", "A name has at least one letter or digit.", "名称须至少包含一个文字或数字。", field="name"
         )
-    check_phone(customer.phone)
+    if "addresses" in said:
+        check_places(customer.addresses)
+    update: dict[str, Any] = {}
+    if "phone" in said:
+        update["phone_numbers"] = numbers_in(customer.phone, regions)
+    if "tax_id" in said:
+        update["tax_id"] = tax_id_in(customer.tax_id)
+    return customer.model_copy(update=update)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from chassis.aggregate import Stored
 from chassis.identity import Caller
 from chassis.paging import Page, Paging
 from chassis.scope import within
+from chassis.search_key import containing
 from contracts.customers import Customer
 from customers.repositories import Repositories
 
@@ -21,8 +21,8 @@ async def one(repositories: Repositories, caller: Caller, customer_id: str) -> S
 async def page(
     repositories: Repositories, caller: Caller, given: dict[str, str | None], name: str | None, paging: Paging
 ) -> Page[Stored[Customer]]:
-    """Those that fit the filters that are given. name: a part of the name, in whatever case."""
+    """Those that fit the filters that are given. name: a part of the name, in whatever form it was typed."""
     where: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
     if name is not None:
-        where["keys.name"] = {"$regex": re.escape(name.casefold())}
+        where |= containing("keys.search", name)
     return await repositories.customers.page(within(caller), where, paging)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
 from fastapi import Request
@@ -10,6 +9,7 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from chassis.entries import Change, Entry, Id, NewEntry, Text, imported, on_behalf, record_id
+from chassis.fields import Day
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
 from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page, routes
@@ -20,7 +20,7 @@ from customers.office import commands, queries
 
 router = routes("organisation")
 
-Days = Annotated[list[date], Field(max_length=1000)]
+Days = Annotated[list[Day], Field(max_length=1000)]
 Weekdays = Annotated[list[int], Field(max_length=7)]
 
 
@@ -32,7 +32,7 @@ class NewOffice(NewEntry):
     workdays: Weekdays = [1, 2, 3, 4, 5]
     holidays: Days = []
     extra_workdays: Days = []
-    opened_on: date | None = None
+    opened_on: Day | None = None
 
 
 class OfficeChange(Change):
@@ -40,8 +40,8 @@ class OfficeChange(Change):
     workdays: Weekdays | None = None
     holidays: Days | None = None
     extra_workdays: Days | None = None
-    opened_on: date | None = None
-    closed_on: date | None = None
+    opened_on: Day | None = None
+    closed_on: Day | None = None
 
     @classmethod
     def needed(cls) -> frozenset[str]:
@@ -50,7 +50,7 @@ class OfficeChange(Change):
 
 class Move(Entry):
     region: Id
-    valid_from: date
+    valid_from: Day
 
 
 @router.post("/offices", status_code=201, summary="Register an office")

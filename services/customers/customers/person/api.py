@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
 import orjson
@@ -11,6 +10,7 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from chassis.entries import Change, Entry, Id, NewEntry, Text, imported, on_behalf, record_id
+from chassis.fields import Day
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
 from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page, routes
@@ -40,8 +40,8 @@ class NewPerson(NewEntry, Place):
     number: Text | None = Field(None, description="Employee number.")
     email: Email | None = None
     phone: Phone | None = None
-    joined_on: date
-    left_on: date | None = Field(None, description="The first day on which they are no longer on the roster.")
+    joined_on: Day
+    left_on: Day | None = Field(None, description="The first day on which they are no longer on the roster.")
 
 
 class PersonChange(Change):
@@ -56,11 +56,11 @@ class PersonChange(Change):
 
 
 class NewPosting(Place):
-    valid_from: date
+    valid_from: Day
 
 
 class Departure(Entry):
-    left_on: date
+    left_on: Day
 
 
 @router.post("/people", status_code=201, summary="Register a person")
@@ -162,7 +162,7 @@ async def standing(
     request: Request,
     caller: CallerDep,
     person_id: RecordId,
-    on: Annotated[date, Query(description="The day, such as 2026-11-24.")],
+    on: Annotated[Day, Query(description="The day, such as 2026-11-24.")],
 ) -> Response:
     """Role, office, region and all offices served on that day. For services, administrators and oneself."""
     rights.may_ask_standing(caller, person_id)

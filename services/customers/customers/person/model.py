@@ -15,7 +15,7 @@ from typing import Any
 from contracts.envelope import Happened
 from contracts.refusals import NotPossible, WrongState
 from contracts.staff import Office, Person, PersonEvent, Posting, Role
-from customers.customer.identity import check_phone
+from customers.customer.identity import numbers_in
 
 OFFICE_NEEDED = frozenset({Role.SALESPERSON, Role.OFFICE_HEAD, Role.CLERK})
 """Roles whose work is that of an office."""
@@ -63,18 +63,25 @@ def posting(
     )
 
 
-def register(person: Person, at: datetime, day: date) -> tuple[Person, Happened]:
-    """Raises NotPossible for dates or a telephone number that make no sense."""
+def register(person: Person, at: datetime, day: date, regions: Sequence[str] = ()) -> tuple[Person, Happened]:
+    """Raises NotPossible for dates or a telephone number that make no sense.
+
+    regions: the countries by whose numbering plans the telephone number is read, the nearest first.
+    """
+    numbers_in(person.phone, regions)
     _sound(person)
     return person, Happened(PersonEvent.REGISTERED, at, day)
 
 
-def update(person: Person, changes: Mapping[str, Any], at: datetime, day: date) -> tuple[Person, Happened | None]:
+def update(
+    person: Person, changes: Mapping[str, Any], at: datetime, day: date, regions: Sequence[str] = ()
+) -> tuple[Person, Happened | None]:
     """Another name, number, e-mail or telephone; nothing happens when nothing changes."""
     changed = person.model_copy(update=dict(changes))
     if changed == person:
         return person, None
-    _sound(changed)
+    if changed.phone != person.phone:
+        numbers_in(changed.phone, regions)
     return changed, Happened(PersonEvent.UPDATED, at, day)
 
 
@@ -139,7 +146,6 @@ def managers(person: Person, since: date) -> set[str]:
 
 
 def _sound(person: Person) -> None:
-    check_phone(person.phone)
     if person.left_on is not None and person.left_on <= person.joined_on:
         raise NotPossible(
             "left_before_joined",
