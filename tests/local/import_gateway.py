@@ -123,7 +123,7 @@ class Gateway:
     def _do(self, request: httpx.Request, body: dict[str, Any]) -> httpx.Response:
         parts = request.url.path.removeprefix("/api/v1/").split("/")
         if parts == ["me"]:
-            return httpx.Response(200, json={"id": "a", "name": "Ada", "role": "clerk", "rights": self.rights})
+            return httpx.Response(200, json={"id": "a", "name": "Ada", "role": "top_manager", "rights": self.rights})
         if request.method == "GET":
             found = self.records.get(parts[1])
             return httpx.Response(200, json=found) if found else problem(404, "not_found")

@@ -120,7 +120,8 @@ def test_numbers_as_people_write_them(plan: Any, style: str, cell: str, minor: i
 )
 def test_what_is_no_price_is_refused_with_its_reason(plan: Any, cell: str, why: str) -> None:
     (problem,) = problems(plan(PRODUCTS % ("", ", price: price"), {"p.csv": f'code,name,price\nA,a,"{cell}"\n'}))
-    assert problem.startswith("price: ")
+    assert problem.startswith("column `price`")
+    assert "(`products.price`)" in problem
     assert why in problem
 
 
@@ -259,9 +260,9 @@ orders:
     )
     made = plan(mapping, {"o.csv": "id,day\nO,2026-01-01\n", "l.csv": "order,n\nO,many\nO,2\nO,1\nX,3\n"})
     assert problems(made, "orders") == [
-        "order: `many` is no number with decimal sign `.` and no thousands sign: "
-        "say with `decimal:` and `thousands:` how numbers are written",
-        "there is no order with the key `X`",
+        "`orders.lines`: a filter cannot read the column `n`: `many` is no number with decimal sign `.` "
+        "and no thousands sign: say with `decimal:` and `thousands:` how numbers are written",
+        "column `order` (`orders.lines.order`): there is no order with the key `X`",
     ]
     assert len(made.records["orders"][0].requests[0].body["lines"]) == 1
     assert [row.number for _, row in made.skipped] == [4]
@@ -322,11 +323,19 @@ def test_steps_that_must_lie_between_are_taken_too(plan: Any) -> None:
 @pytest.mark.parametrize(
     ("row", "why"),
     [
-        ("O,2026-01-05,2026-01-02,,,", "confirmed.on: 2026-01-02 12:00 is before the step before it"),
-        ("O,2026-01-01,,2026-01-09,,", "delivered: the step `allocated` comes before it"),
-        ("O,2026-01-01,2026-01-02,,2026-01-09,", "closed: the step `handover` comes before it"),
+        (
+            "O,2026-01-05,2026-01-02,,,",
+            "column `won`, cell `2026-01-02` (`orders.steps.confirmed.on`): "
+            "2026-01-02 is before the step before it (2026-01-05)",
+        ),
+        (
+            "O,2026-01-01,,2026-01-09,,",
+            "column `sent`, cell `2026-01-09` (`orders.steps.delivered.on`): "
+            "the step `allocated` comes before `delivered`",
+        ),
+        ("O,2026-01-01,2026-01-02,,2026-01-09,", "the step `handover` comes before `closed`"),
         ("O,2026-01-01,2026-01-02,2026-01-03,,2026-01-09", "it is too late for that"),
-        ("O,,2026-01-02,,,", "received: is empty"),
+        ("O,,2026-01-02,,,", "column `day` (`orders.received`): is empty"),
     ],
 )
 def test_steps_that_cannot_follow_are_refused(plan: Any, row: str, why: str) -> None:

@@ -51,7 +51,7 @@ orders:
 """
 FILES = {
     "staff.csv": "name,office,boss\nBo,Lyon,Ann\nAnn,Lyon,\nCy,Oslo,Ann\n",
-    "clients.csv": "name,owner,phone,contact\nAcme,Bo,1,Zoe\nBolt,Cy,2,\n",
+    "clients.csv": "name,owner,phone,contact\nAcme,Bo,021-55551001,Zoe\nBolt,Cy,021-55551002,\n",
     "deals.csv": (
         "number,client,day,won,state\n"
         "D3,Acme,2026-03-03,,open\nD1,Acme,2026-03-01,2026-03-05,won\nD2,Bolt,2026-03-02,2026-03-06,won\n"
@@ -201,12 +201,12 @@ async def test_a_row_that_changed_after_its_import_is_told_and_not_written(
 ) -> None:
     await run()
     gateway.later(seconds=10)
-    (folder / "clients.csv").write_text(FILES["clients.csv"].replace("Acme,Bo,1", "Acme,Bo,77"))
+    (folder / "clients.csv").write_text(FILES["clients.csv"].replace("55551001", "55551077"))
     result = await run()
     assert result.status == 0
     assert result.counts()["customers"] == {"already there": 1, "differs": 1}
     assert "another phone, and stays as it is" in result.said
-    assert [customer["phone"] for customer in gateway.of("customers")] == ["1", "2"]
+    assert [customer["phone"] for customer in gateway.of("customers")] == ["021-55551001", "021-55551002"]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -375,7 +375,7 @@ async def test_refused_rows_are_mended_and_fed_again(gateway: Gateway, run: Any,
         ("items.csv", "3"),
     ]
     assert rows[0]["day"] == "the 1st"
-    assert "orders D1: received: `the 1st` is no date" in rows[0]["(reason)"]
+    assert "orders D1: column `day` (`orders.received`): `the 1st` is no date" in rows[0]["(reason)"]
     mend(errors, day="2026-03-01")
     gateway.later(seconds=10)
     gateway.asked.clear()
@@ -393,7 +393,7 @@ async def test_refused_rows_are_mended_and_fed_again(gateway: Gateway, run: Any,
 async def test_a_mended_file_may_come_from_a_spreadsheet(
     gateway: Gateway, run: Any, folder: Path, tmp_path: Path
 ) -> None:
-    (folder / "clients.csv").write_text("name,owner,phone,contact\n张三公司,Nobody,1,李四\n", encoding="utf-8")
+    (folder / "clients.csv").write_text("name,owner,phone,contact\n张三公司,Nobody,021-55551001,李四\n", encoding="utf-8")
     (folder / "deals.csv").write_text("number,client,day,won,state\n")
     (folder / "items.csv").write_text("deal,product,pieces,price\n")
     assert (await run()).status == 1
@@ -426,7 +426,7 @@ async def test_lines_without_an_order_get_a_verdict_too(gateway: Gateway, run: A
     (folder / "items.csv").write_text(FILES["items.csv"] + "D9,Nut,1,1\n")
     result = await run()
     assert [row["reason"] for row in result.verdicts if row["verdict"] == "refused"] == [
-        "there is no order with the key `D9`"
+        "column `deal` (`orders.lines.order`): there is no order with the key `D9`"
     ]
 
 

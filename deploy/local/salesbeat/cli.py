@@ -18,17 +18,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from salesbeat.plain import plain
 from salesbeat.refusals import Refused
 from salesbeat.settings import KAFKA_BOOTSTRAP, LocalSettings
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from salesbeat.parked import Parked
+    from salesbeat.dead_letters import Inbound, Outbound
     from salesbeat.session import Session
 
 
 WIDE = 300
+USUAL_WIDTH = 100
+NARROWEST = 40
 
 
 class App(typer.Typer):
@@ -38,7 +41,7 @@ class App(typer.Typer):
         try:
             return super().__call__(*args, **kwargs)
         except Refused as refusal:
-            print(refusal, file=sys.stderr)  # noqa: T201 - the sentence, as it is
+            print(plain(str(refusal)), file=sys.stderr)  # noqa: T201 - the sentence, as it is
             raise SystemExit(1) from None
 
 
@@ -49,8 +52,8 @@ app = App(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-parked_app = typer.Typer(help="Records that could not be handled.", no_args_is_help=True)
-app.add_typer(parked_app, name="parked")
+letters_app = typer.Typer(help="What could not be handled or published.", no_args_is_help=True)
+app.add_typer(letters_app, name="dead-letters")
 
 
 class BrokerWish(StrEnum):
@@ -133,6 +136,10 @@ def progress(
     end: Annotated[str | None, typer.Option("--to", help="Last period; default: the present one.")] = None,
     level: Annotated[Level | None, typer.Option(help="Default: the widest that the caller may see.")] = None,
     unit: Annotated[str | None, typer.Option("--id", help="One region, office or person.")] = None,
+    measures: Annotated[
+        list[str] | None,
+        typer.Option(help="Such as attainment,visits_done or orders_confirmed.margin; all; default: the usual ones."),
+    ] = None,
     as_json: AsJson = False,
     url: Url = None,
     login: Login = None,
@@ -144,7 +151,8 @@ def progress(
     if as_json:
         typer.echo(json.dumps(answer, ensure_ascii=False, indent=1))
     elif answer["items"]:
-        _console().print(module.table(answer))
+        names = [name.strip() for each in measures or () for name in each.split(",") if name.strip()]
+        typer.echo(module.text(answer, _width(), names or None))
     else:
         typer.echo("Nothing happened in these periods.")
 
@@ -179,6 +187,9 @@ def import_(
     mended: Annotated[
         Path | None, typer.Option(help="A mended error file: only its rows are sent.", exists=True, dir_okay=False)
     ] = None,
+    mended_encoding: Annotated[
+        str | None, typer.Option(help="The encoding of the mended file, such as gbk, where it does not show.")
+    ] = None,
     in_flight: Annotated[int, typer.Option(min=1, max=64, help="Requests under way at once.")] = 16,
     url: Url = None,
     login: Login = None,
@@ -194,6 +205,7 @@ def import_(
             errors=errors,
             verdicts=verdicts,
             mended=mended,
+            mended_encoding=mended_encoding,
             in_flight=in_flight,
             session=session,
         )
@@ -224,95 +236,139 @@ def demo(
         _signed_in(url, login, lambda session: module.run(session, days=days))
 
 
-@parked_app.command("list")
-def parked_list(
-    group: Annotated[str | None, typer.Argument(help="customers, orders, visits or reporting; default: all.")] = None,
+@letters_app.command("list")
+def letters_list(
+    service: Annotated[str | None, typer.Argument(help="customers, orders, visits or reporting; default: all.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List them, with the reason of each."""
+    """List them, with the reason of each. Ends with 1 where the broker or the database cannot be asked."""
     from rich.markup import escape
     from rich.table import Table
 
-    from salesbeat import parked
+    from salesbeat import dead_letters
 
     settings = LocalSettings.load()
-    records = _parked(settings, group)
-    given_back = parked.redriven(settings.state)
-    rows = [
-        {
-            "id": record.id,
-            "parked_at": record.said("parkedat"),
-            "came_from": record.came_from,
-            "key": (record.key or b"").decode(errors="replace"),
-            "reason": record.said("reason"),
-            "redriven_at": given_back.get(record.mark),
-        }
-        for record in records
-    ]
+    inbound, outbound, refusals = _dead_letters(settings, service)
+    given_back = dead_letters.redriven(settings.state)
+    rows = [{**letter.row, "redriven_at": given_back.get(letter.mark)} for letter in inbound]
+    rows += [{**letter.row, "redriven_at": letter.redriven_at} for letter in outbound]
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
-    elif not rows:
-        typer.echo("Nothing is parked.")
-    else:
+    elif rows:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in rows[0]:
             table.add_column(column.replace("_", " "))
         for row in rows:
             table.add_row(*(escape(str(value or "")) for value in row.values()))
         _console().print(table)
+    elif not refusals:
+        typer.echo("There are no dead letters.")
+    for refusal in refusals:
+        typer.echo(str(refusal), err=True)
+    raise typer.Exit(1 if refusals else 0)
 
 
-@parked_app.command("show")
-def parked_show(id: Annotated[str, typer.Argument(help="Such as orders:12.")]) -> None:
-    """Show one record whole."""
-    from salesbeat import parked
+@letters_app.command("show")
+def letters_show(id: Annotated[str, typer.Argument(help="Such as orders:12.")]) -> None:
+    """Show one whole."""
+    from salesbeat import dead_letters
 
-    record = parked.pick(_parked(LocalSettings.load(), id.partition(":")[0]), id)
-    for name in record.headers:
-        typer.echo(f"{name}: {record.said(name)}")
-    typer.echo(f"key: {(record.key or b'').decode(errors='replace')}\n")
-    value = (record.value or b"").decode(errors="replace")
-    with contextlib.suppress(ValueError):  # what is no JSON is shown as it is: that may be why it was parked
-        value = json.dumps(json.loads(value), ensure_ascii=False, indent=1)
-    typer.echo(value)
+    inbound, outbound, refusals = _dead_letters(LocalSettings.load(), id.partition(":")[0])
+    letter = _picked([*inbound, *outbound], id, refusals)
+    for name, value in letter.details.items():
+        typer.echo(f"{name}: {value}")
+    typer.echo("")
+    content = letter.content.decode(errors="replace")
+    with contextlib.suppress(ValueError):  # what is no JSON is shown as it is: that may be its very fault
+        content = json.dumps(json.loads(content), ensure_ascii=False, indent=1)
+    if isinstance(letter, dead_letters.Inbound) and letter.left_at_its_place:
+        content = f"(too large to be set aside; it still stands at {letter.came_from})"
+    typer.echo(content)
 
 
-@parked_app.command("redrive")
-def parked_redrive(
+@letters_app.command("redrive")
+def letters_redrive(
     ids: Annotated[list[str] | None, typer.Argument(help="Such as orders:12.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that were not given back before.")] = False,
 ) -> None:
-    """Publish the original records again, to the topics they came from."""
+    """Give them another chance: a record goes to its topic again, an event into the outbox of its record."""
     from chassis import clock
-    from salesbeat import parked, state
+    from salesbeat import dead_letters, state
 
     if bool(ids) == everything:
-        raise Refused("Say which, such as `salesbeat parked redrive orders:12`, or --all.")
+        raise Refused("Say which, such as `salesbeat dead-letters redrive orders:12`, or --all.")
     settings = LocalSettings.load()
-    records = _parked(settings, None)
-    given_back = parked.redriven(settings.state)
+    inbound, outbound, refusals = _dead_letters(settings, None)
+    given_back = dead_letters.redriven(settings.state)
+    given_back |= {letter.id: letter.redriven_at for letter in outbound if letter.redriven_at}
     if ids:
-        chosen = [parked.pick(records, id) for id in dict.fromkeys(ids)]
+        chosen = [_picked([*inbound, *outbound], id, refusals) for id in dict.fromkeys(ids)]
     else:
-        chosen = [record for record in records if record.mark not in given_back]
-    suite = state.running(settings.state)
-    idempotent = not (suite and (suite.broker or "").startswith("embedded"))
-    asyncio.run(parked.redrive(_bootstrap(settings), chosen, idempotent=idempotent))
-    parked.remember(settings.state, chosen, clock.now().isoformat())
-    for record in chosen:
-        before = given_back.get(record.mark)
-        typer.echo(f"{record.id} published to {record.said('topic')}{f' again (before: {before})' if before else ''}")
-    if not chosen:
+        chosen = [letter for letter in inbound if letter.mark not in given_back]
+        chosen += [letter for letter in outbound if letter.redriven_at is None]
+    records = [letter for letter in chosen if isinstance(letter, dead_letters.Inbound)]
+    events = [letter for letter in chosen if isinstance(letter, dead_letters.Outbound)]
+    if records:
+        suite = state.running(settings.state)
+        idempotent = not (suite and (suite.broker or "").startswith("embedded"))
+        asyncio.run(dead_letters.redrive(_bootstrap(settings), records, idempotent=idempotent))
+        dead_letters.remember(settings.state, records, clock.now().isoformat())
+    if events:
+        asyncio.run(dead_letters.redrive_outbound(_mongodb(settings), events))
+    for letter in chosen:
+        before = given_back.get(letter.mark if isinstance(letter, dead_letters.Inbound) else letter.id)
+        done = (
+            f"published to {letter.said('topic')}"
+            if isinstance(letter, dead_letters.Inbound)
+            else "put back into the outbox of its record"
+        )
+        typer.echo(f"{letter.id} {done}{f' again (before: {before})' if before else ''}")
+    if not chosen and not refusals:
         typer.echo("There is nothing to give back.")
+    for refusal in refusals:
+        typer.echo(str(refusal), err=True)
+    raise typer.Exit(1 if refusals else 0)
 
 
-def _parked(settings: LocalSettings, group: str | None) -> list[Parked]:
+def _dead_letters(
+    settings: LocalSettings, service: str | None
+) -> tuple[list[Inbound], list[Outbound], list[Refused]]:
+    """Those of the topics, those of the databases, and what could not be asked. Raises Refused."""
     from contracts.topics import SERVICES
-    from salesbeat import parked
+    from salesbeat import dead_letters
 
-    if group is not None and group not in SERVICES:
-        raise Refused(f"There is no consumer group {group}: there are {', '.join(SERVICES)}.")
-    return asyncio.run(parked.read(_bootstrap(settings), [group] if group else SERVICES))
+    if service is not None and service not in SERVICES:
+        raise Refused(f"There is no service {service}: there are {', '.join(SERVICES)}.")
+    services = [service] if service else SERVICES
+    inbound: list[Inbound] = []
+    outbound: list[Outbound] = []
+    refusals: list[Refused] = []
+    try:
+        inbound = asyncio.run(dead_letters.read(_bootstrap(settings), services))
+    except Refused as refusal:
+        refusals.append(refusal)
+    try:
+        outbound = asyncio.run(dead_letters.read_outbound(_mongodb(settings), services))
+    except Refused as refusal:
+        refusals.append(refusal)
+    return inbound, outbound, refusals
+
+
+def _picked(letters: list[Inbound | Outbound], id: str, refusals: list[Refused]) -> Inbound | Outbound:
+    """Raises Refused: there is none, or not everything could be asked."""
+    for letter in letters:
+        if letter.id == id:
+            return letter
+    if refusals:
+        raise refusals[0]
+    raise Refused(f"No dead letter is called {id}: `salesbeat dead-letters list` shows them.")
+
+
+def _mongodb(settings: LocalSettings) -> str:
+    """Where the database is: one's own, or that of the suite."""
+    from salesbeat import mongod
+
+    return settings.mongodb_uri or mongod.uri(settings.port("mongod"))
 
 
 def _bootstrap(settings: LocalSettings) -> str:
@@ -352,6 +408,13 @@ def _signed_in(url: str | None, login: str | None, work: Callable[[Session], Any
                 raise Refused(unreachable(session.url, error)) from error
 
     return asyncio.run(within())
+
+
+def _width() -> int:
+    """Cells of a line: the terminal's, or what COLUMNS says; 100 where there is neither, as in a pipe."""
+    import shutil
+
+    return max(shutil.get_terminal_size((USUAL_WIDTH, 0)).columns, NARROWEST)
 
 
 def _console() -> Console:

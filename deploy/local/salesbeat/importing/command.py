@@ -10,18 +10,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from chassis.identity import Caller
 from salesbeat.importing import mapping as mappings
 from salesbeat.importing import plan as plans
 from salesbeat.importing import tables
 from salesbeat.importing.mapping import KINDS
 from salesbeat.importing.marked import Mistake
+from salesbeat.importing.mended import read as read_mended
 from salesbeat.importing.plan import Plan, Record
+from salesbeat.importing.refused import shown
+from salesbeat.importing.rehearsal import ADMINISTRATOR, rehearse
 from salesbeat.importing.send import Sender, Stopped
-from salesbeat.importing.verdicts import Became, Verdict, Verdicts, read_mended
+from salesbeat.importing.verdicts import Became, Verdict, Verdicts
+from salesbeat.plain import plain
 from salesbeat.refusals import Refused
 from salesbeat.session import Session
 
@@ -39,33 +43,51 @@ async def run(
     errors: Path | None = None,
     verdicts: Path | None = None,
     mended: Path | None = None,
+    mended_encoding: str | None = None,
     in_flight: int = 16,
     session: Session | None,
     console: Console | None = None,
 ) -> int:
     """Import; answers the exit status: 0, or 1 where something was refused.
 
-    errors: where refused rows go; verdicts: where a verdict per row goes. session: None for a dry run.
+    errors: where refused rows go; verdicts: where a verdict per row goes. mended: a mended error file, in
+    `mended_encoding` if somebody says it. session: None for a dry run.
     Raises Refused, for a mapping with mistakes with a sentence for each.
     """
     console = console or _console()
-    plan = read(mapping, folder, mended)
-    chosen = {kind: [record for record in plan.records[kind] if mended is None or record.mended] for kind in KINDS}
-    made = Verdicts(left_out=plan.skipped if mended is None else [one for one in plan.skipped if one[1].mended])
-    for kind in KINDS:
-        for record in chosen[kind]:
-            if record.problems:
-                made.add(record, Verdict(Became.REFUSED, "; ".join(record.problems)))
+    plan = read(mapping, folder, mended, mended_encoding)
     stopped: BaseException | None = None
-    if dry_run:
-        for record in _good(chosen):
-            made.add(record, Verdict(Became.GOOD))
-    else:
-        assert session is not None  # noqa: S101 - only a dry run does without
-        try:
-            await _send(plan, chosen, made, session, in_flight, console)
-        except (Stopped, asyncio.CancelledError) as reason:
-            stopped = reason
+    made = Verdicts(left_out=plan.skipped if mended is None else [one for one in plan.skipped if one[1].mended])
+    with showing(console) as progress:
+
+        def done(record: Record, verdict: Verdict) -> None:
+            made.add(record, verdict)
+            progress.step(record.kind)
+
+        sender = None
+        caller = ADMINISTRATOR
+        if not dry_run:
+            assert session is not None  # noqa: S101 - only a dry run does without
+            sender = Sender(session.client, in_flight=in_flight, done=done)
+            try:
+                caller = await sender.begin()
+            except (Stopped, asyncio.CancelledError) as reason:
+                stopped = reason
+        await _rehearse(plan, caller, progress)
+        chosen = {kind: [record for record in plan.records[kind] if mended is None or record.mended] for kind in KINDS}
+        for kind in KINDS:
+            for record in chosen[kind]:
+                if record.problems:
+                    made.add(record, Verdict(Became.REFUSED, "; ".join(record.problems)))
+        if dry_run:
+            for record in _good(chosen):
+                made.add(record, Verdict(Became.GOOD))
+        elif sender is not None and stopped is None:
+            try:
+                await _send(plan, chosen, sender, progress)
+            except (Stopped, asyncio.CancelledError) as reason:
+                stopped = reason
+    if not dry_run:
         reached = {id(record) for record, _ in made.of_records}
         for record in _good(chosen):
             if id(record) not in reached:
@@ -73,25 +95,27 @@ async def run(
     _report(made, console, errors or Path(f"{plan.mapping.name}-errors.csv"), dry_run=dry_run)
     if verdicts is not None:
         made.write(verdicts)
-        console.print(f"A verdict for each row: {escape(str(verdicts))}", soft_wrap=True)
+        _say(console, f"A verdict for each row: {verdicts}")
     if stopped is not None:
         raise stopped
     return 1 if made.refused() else 0
 
 
-def read(mapping: Path, folder: Path, mended: Path | None = None) -> Plan:
-    """The plan of an import. Raises Refused with a sentence for each mistake."""
-    replaced = read_mended(mended) if mended is not None else {}
+def read(mapping: Path, folder: Path, mended: Path | None = None, mended_encoding: str | None = None) -> Plan:
+    """The plan of an import, not rehearsed yet. Raises Refused with a sentence for each mistake."""
     try:
         read_mapping = mappings.read(mapping)
-        read_tables = tables.read(read_mapping, folder, mapping.name, replaced)
-        plan = plans.build(read_mapping, read_tables, mapping.name)
+        replace = None if mended is None else lambda rows: read_mended(mended, mended_encoding, rows)
+        read_tables = tables.read(read_mapping, folder, mapping.name, replace)
+        return plans.build(read_mapping, read_tables, mapping.name)
     except Mistake as mistake:
         raise Refused("\n".join(mistake.sentences)) from None
-    there = {(row.file, row.number) for rows in read_tables.values() for row in rows.rows if row.mended}
-    if missing := sorted(set(replaced) - there):
-        file, line = missing[0]
-        raise Refused(f"{mended} names line {line} of `{file}`, but the folder has no such row for this mapping.")
+
+
+async def rehearsed(mapping: Path, folder: Path, mended: Path | None = None) -> Plan:
+    """The plan of an import, with everything noted on its records that a service would refuse."""
+    plan = read(mapping, folder, mended)
+    await rehearse(plan)
     return plan
 
 
@@ -99,25 +123,22 @@ def _good(chosen: dict[str, list[Record]]) -> Iterator[Record]:
     return (record for kind in KINDS for record in chosen[kind] if not record.problems)
 
 
-async def _send(
-    plan: Plan, chosen: dict[str, list[Record]], made: Verdicts, session: Session, in_flight: int, console: Console
-) -> None:
-    with showing(console) as progress:
+async def _rehearse(plan: Plan, caller: Caller, progress: Showing) -> None:
+    total = sum(not record.problems for kind in KINDS for record in plan.records[kind])
+    progress.begin("check", total)
+    await rehearse(plan, caller, lambda record: progress.step("check"))
+    progress.end("check", said=False)
 
-        def done(record: Record, verdict: Verdict) -> None:
-            made.add(record, verdict)
-            progress.step(record.kind)
 
-        sender = Sender(session.client, in_flight=in_flight, done=done)
-        await sender.begin()
-        for kind in KINDS:
-            wanted = {record.id for record in chosen[kind] if not record.problems}
-            if not wanted:
-                continue
-            progress.begin(kind, len(wanted))
-            for layer in plan.layers(kind):
-                await sender.send([record for record in layer if record.id in wanted])
-            progress.end(kind)
+async def _send(plan: Plan, chosen: dict[str, list[Record]], sender: Sender, progress: Showing) -> None:
+    for kind in KINDS:
+        wanted = {record.id for record in chosen[kind] if not record.problems}
+        if not wanted:
+            continue
+        progress.begin(kind, len(wanted))
+        for layer in plan.layers(kind):
+            await sender.send([record for record in layer if record.id in wanted])
+        progress.end(kind)
 
 
 class Showing:
@@ -144,8 +165,9 @@ class Showing:
         elif time.monotonic() - self._said >= LINE_EVERY:
             self._line(kind)
 
-    def end(self, kind: str) -> None:
-        if self._bars is None:
+    def end(self, kind: str, *, said: bool = True) -> None:
+        """said: whether a line tells it where there is no terminal."""
+        if self._bars is None and said:
             self._line(kind)
 
     def _line(self, kind: str) -> None:
@@ -167,24 +189,20 @@ def _report(made: Verdicts, console: Console, errors: Path, *, dry_run: bool) ->
     console.print(summary(made))
     refused = made.refused()
     for record, reason in refused[:SHOWN]:
-        console.print(
-            f"{escape(record.place())}: {record.kind} `{escape(record.key)}`: {escape(reason)}", soft_wrap=True
-        )
+        _say(console, f"{record.place()}: {record.kind} {shown(record.key)}: {reason}")
     if len(refused) > SHOWN:
         console.print(f"… and {len(refused) - SHOWN} more.")
     kept = [(record, verdict.reason) for record, verdict in made.of_records if verdict.became is Became.KEPT]
     for record, reason in kept[:SHOWN]:
-        console.print(
-            f"{escape(record.place())}: {record.kind} `{escape(record.key)}` {escape(reason)}", soft_wrap=True
-        )
+        _say(console, f"{record.place()}: {record.kind} {shown(record.key)} {reason}")
     if len(kept) > SHOWN:
         console.print(f"… and {len(kept) - SHOWN} more differ: --verdicts FILE lists all.")
     if count := made.write_errors(errors):
         rows = "row is" if count == 1 else "rows are"
-        console.print(
-            f"{count} refused {rows} in {escape(str(errors))}: mend them there and give the same command again "
-            f"with --mended {escape(str(errors))}",
-            soft_wrap=True,
+        _say(
+            console,
+            f"{count} refused {rows} in {errors}: mend them there and give the same command again "
+            f"with --mended {errors}",
         )
     if dry_run:
         console.print("Nothing was sent: this was a dry run.")
@@ -201,6 +219,11 @@ def summary(made: Verdicts, kinds: Sequence[str] = KINDS) -> Table:
     for kind, counts in counted.items():
         table.add_row(kind, *(f"{counts[became]:,}" if counts[became] else "" for became in columns))
     return table
+
+
+def _say(console: Console, text: str) -> None:
+    """A line with texts of the files, which are shown as they are: they mean nothing to the terminal."""
+    console.print(plain(text), markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 def _console() -> Console:

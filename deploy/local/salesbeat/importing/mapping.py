@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from salesbeat.importing.dates import WrongPattern, pattern_of
 from salesbeat.importing.marked import Block, Mistake, Sequence, Text, load
 
 KINDS = ("regions", "offices", "people", "products", "customers", "contacts", "orders")
@@ -59,8 +60,10 @@ def _zone(text: str) -> str:
 
 
 def _dates(pattern: str) -> str:
-    if not {"Y", "M", "D"} <= set(pattern):
-        raise ValueError(f"the date format `{pattern}` must have a year, a month and a day, such as DD.MM.YYYY")
+    try:
+        pattern_of(pattern)
+    except WrongPattern as wrong:
+        raise ValueError(str(wrong)) from None
     return pattern
 
 
@@ -102,6 +105,8 @@ class Format(Placed):
     currency: Code | None = None
     timezone: Zone | None = None
     time: TimeOfDay | None = None
+    two_digit_years_until: Annotated[int, Field(ge=1950, le=2199)] | None = None
+    """The latest year that a year of two digits may mean; the present one without it."""
 
     def over(self, other: Format) -> Format:
         """This format; what it leaves out is as the other says."""
@@ -112,13 +117,15 @@ class Format(Placed):
 
 _FORMAT = tuple(name for name in Format.model_fields if name != "line")
 
+CURRENCY = "CNY"
+"""Of amounts for which neither the mapping nor the cell names one."""
+
 STANDARD = Format.model_validate(
     {
-        "empty": [""],
+        "empty": ["", "NULL", "null", "\\N", "N/A", "n/a", "#N/A", "NaN", "nan"],
         "dates": ["YYYY-MM-DD", "YYYY-MM-DD HH:mm", "YYYY-MM-DD HH:mm:ss"],
         "decimal": ".",
         "thousands": "",
-        "currency": "CNY",
         "timezone": "Asia/Shanghai",
         "time": "12:00",
     }
@@ -313,6 +320,9 @@ class Address(Placed):
     longitude: Value | None = None
 
 
+Likeness = Literal["name", "phone", "tax_id"]
+
+
 class Customers(Section):
     name: Value
     kind: Value | None = None
@@ -326,6 +336,8 @@ class Customers(Section):
     prospect_since: Value | None = None
     registered: Value | None = None
     same_name: Literal["refuse", "allow"] = "refuse"
+    allow_alike: Annotated[list[Likeness], BeforeValidator(_one_or_many)] = []
+    """By what two rows may be alike and are two customers all the same."""
 
 
 class Contacts(Section):
@@ -417,6 +429,8 @@ class Orders(Section):
     currency: Value | None = None
     channel: Value | None = None
     external_ref: Value | None = None
+    same_reference: Literal["refuse", "allow"] = "refuse"
+    """Two orders of one customer with the same `external_ref`."""
     requested_date: Value | None = None
     note: Value | None = None
     lines: Lines

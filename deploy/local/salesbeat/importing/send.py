@@ -19,7 +19,9 @@ from typing import Any, NoReturn
 
 import httpx
 
+from chassis.identity import Caller
 from salesbeat.importing.plan import SINGULAR, Body, Record, Request
+from salesbeat.importing.sentences import refusal as in_words
 from salesbeat.importing.verdicts import Became, Verdict
 from salesbeat.refusals import Refused
 from salesbeat.session import why
@@ -73,11 +75,12 @@ class Sender:
         self._began: datetime | None = None
         self._refused: set[str] = set()
         self._customers: dict[str, Body] = {}
+        self._records: dict[str, Record] = {}
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._waited_out: set[str] = set()
 
-    async def begin(self) -> None:
-        """Sign in. Raises Refused for a caller without the right to import, Stopped where nobody answers."""
+    async def begin(self) -> Caller:
+        """Sign in; answers who that is. Raises Refused without the right to import, Stopped where nobody answers."""
         response = await self._ask("GET", "/api/v1/me")
         if not response.is_success:
             raise Refused(why(response))
@@ -90,6 +93,16 @@ class Sender:
         # By the gateway's clock, as records are stamped by clocks that agree with it and not with this machine's.
         said = response.headers.get("Date")
         self._began = parsedate_to_datetime(said) if said else datetime.now(UTC).replace(microsecond=0)
+        return Caller(
+            id=str(caller.get("id")),
+            name=str(caller.get("name") or ""),
+            role=str(caller.get("role") or ""),
+            person=caller.get("person"),
+            office=caller.get("office"),
+            region=caller.get("region"),
+            offices=tuple(caller.get("offices") or ()),
+            rights=frozenset(caller.get("rights") or ()),
+        )
 
     async def send(self, records: Iterable[Record]) -> None:
         """Write records none of which needs another of them. Raises Stopped.
@@ -97,6 +110,8 @@ class Sender:
         Each record's requests go one after the other. Orders of one office are created one after the other, in
         the order given, so that their numbers rise in it; all else goes side by side.
         """
+        records = list(records)
+        self._records |= {record.id: record for record in records}
         waiting = iter(records)
 
         async def worker() -> None:
@@ -170,7 +185,6 @@ class Sender:
                 now = await self._read(f"{record.requests[0].path}/{record.id}")
                 if now is not None and step.skip(now):
                     return now, False
-            refusal.reason = f"{step.name}: {refusal.reason}"
             raise
 
     async def _part(self, record: Record, creation: Request) -> Verdict:
@@ -194,7 +208,7 @@ class Sender:
         A service that does not know what this import has just written elsewhere only lags behind: it is asked again.
         """
         headers = {"Idempotency-Key": request.key}
-        if request.method == "PATCH":
+        if request.method == "PATCH" or request.versioned:
             headers["If-Match"] = f'"{version}"'
         began, tries = self._now(), 0
         while True:
@@ -212,7 +226,7 @@ class Sender:
                     await self._sleep(_pause(tries))
                     continue
                 self._waited_out.add(code)
-            raise _RecordRefused(_reason(response), response.status_code, code)
+            raise _RecordRefused(self._reason(record, request, response), response.status_code, code)
 
     async def _ask(
         self, method: str, path: str, body: Body | None = None, headers: dict[str, str] | None = None
@@ -236,6 +250,16 @@ class Sender:
             tries += 1
             await self._sleep(max(wait, _pause(tries)))
 
+    def _reason(self, record: Record, request: Request, response: httpx.Response) -> str:
+        """Why a request was refused, in words of the files."""
+        try:
+            said = response.json()
+        except ValueError:
+            said = None
+        if not isinstance(said, dict):
+            return why(response)
+        return "; ".join(in_words(record, request, said, self._records.get))
+
     def _stop(self, reason: str) -> NoReturn:
         raise Stopped(
             f"The gateway has not taken a request for {PATIENCE:g} s ({reason}). What was written stays: "
@@ -243,7 +267,9 @@ class Sender:
         )
 
 
-_SAID_ONCE = frozenset({"id", "occurred_at", "on_behalf_of", "import_source", "region", "not_duplicate_of"})
+_SAID_ONCE = frozenset(
+    {"id", "occurred_at", "on_behalf_of", "import_source", "region", "not_duplicate_of", "allow_alike", "repeat_of"}
+)
 """What a body says about the entry, or what the record holds in another form."""
 
 
@@ -282,17 +308,6 @@ def _code(response: httpx.Response) -> str:
     except ValueError:
         return ""
     return str(problem.get("code") or "") if isinstance(problem, dict) else ""
-
-
-def _reason(response: httpx.Response) -> str:
-    """Why a record was refused; of those that it looks like, the names too."""
-    said = why(response)
-    try:
-        alike = response.json().get("candidates") or []
-        names = [str(each["name"]) for each in alike if isinstance(each, dict) and each.get("name")]
-    except (ValueError, AttributeError):
-        names = []
-    return f"{said} ({', '.join(names)})" if names else said
 
 
 def _holds(stored: Any, said: Any) -> bool:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from salesbeat.importing import csv_reader, encodings
 from salesbeat.importing.mapping import STANDARD, Defaults, Format, Mapping, Table
 from salesbeat.importing.marked import Mistake
+from salesbeat.importing.refused import shown
 
+NUL = "\0"
 _NAMED_DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
 
 
@@ -25,9 +26,11 @@ class Row:
     cells: dict[str, str]
     joined: dict[str, Row | None] = field(default_factory=dict)
     trouble: list[str] = field(default_factory=list)
-    """Why the row itself cannot be used, such as a join that found nothing."""
-    mended: bool = False
-    """It was replaced by a row of an error file that is fed again."""
+    """Why the row cannot be used although its cells can be read, such as a join that found nothing."""
+    broken: list[str] = field(default_factory=list)
+    """Why its cells cannot be trusted, such as one too many: no filter may look at them."""
+    before: Row | None = None
+    """The row as it stands in its file, where a row of a mended error file stands for it."""
     source: dict[str, str] = field(default_factory=dict)
     """The cells as they stood in the file."""
 
@@ -38,6 +41,10 @@ class Row:
         alias, _, rest = column.partition(".")
         other = self.joined[alias]
         return "" if other is None else other.get(rest)
+
+    @property
+    def mended(self) -> bool:
+        return self.before is not None
 
     def rows(self) -> Iterable[Row]:
         """This row and those joined to it."""
@@ -77,19 +84,32 @@ class Rows:
         return self._indexes[columns].get(cells, [])
 
 
-def read(
-    mapping: Mapping, folder: Path, mapping_name: str, mended: Dictionary[tuple[str, int], dict[str, str]]
-) -> dict[str, Rows]:
-    """Read every file of the mapping. `mended` replaces single rows, by file and line.
+Mended = Callable[[Dictionary[tuple[str, int], dict[str, str]]], Dictionary[tuple[str, int], dict[str, str]]]
+"""Given the cells of all rows by file and line, those of the rows that were mended."""
 
-    Raises Mistake for files that are missing, cannot be decoded, or lack columns that joins need.
+
+def read(mapping: Mapping, folder: Path, mapping_name: str, mended: Mended | None = None) -> dict[str, Rows]:
+    """Read every file of the mapping. `mended` replaces single rows.
+
+    Raises Mistake for files that are missing, cannot be decoded, have a wrong quote, or lack columns that joins need.
     Filters of the files are not applied here: a filtered row still gets its verdict.
     """
     wrong: list[str] = []
+    raw: dict[str, tuple[list[str], list[Row]]] = {}
+    for name, table in mapping.files.items():
+        try:
+            raw[name] = _table(name, table, mapping.defaults, folder)
+        except Mistake as mistake:
+            wrong += [f"{mapping_name}, line {table.line}: {sentence}" for sentence in mistake.sentences]
+    if wrong:
+        raise Mistake(wrong)
+    if mended is not None:
+        _replace(raw, mended)
     tables: dict[str, Rows] = {}
     for name, table in mapping.files.items():
         try:
-            tables[name] = _table(name, table, mapping.defaults, folder, mended)
+            columns, rows = raw[name]
+            tables[name] = _finish(name, table, columns, rows, table.over(mapping.defaults.over(STANDARD)))
         except Mistake as mistake:
             wrong += [f"{mapping_name}, line {table.line}: {sentence}" for sentence in mistake.sentences]
     if not wrong:
@@ -99,17 +119,26 @@ def read(
     return tables
 
 
-def _table(
-    name: str, table: Table, defaults: Defaults, folder: Path, mended: Dictionary[tuple[str, int], dict[str, str]]
-) -> Rows:
-    style = table.over(defaults.over(STANDARD))
+def _replace(raw: Dictionary[str, tuple[list[str], list[Row]]], mended: Mended) -> None:
+    """Let the mended rows stand for theirs. A file that the mapping reads twice has its rows twice."""
+    originals = {(row.file, row.number): row.cells for _, rows in raw.values() for row in rows if row.file[0] != "("}
+    replaced = mended(originals)
+    for columns, rows in raw.values():
+        for row in rows:
+            if (cells := replaced.get((row.file, row.number))) is not None:
+                row.before = Row(row.file, row.number, row.cells, broken=row.broken)
+                row.cells = {column: cells[column] for column in columns}
+                row.broken = _too_long(row.cells)
+
+
+def _table(name: str, table: Table, defaults: Defaults, folder: Path) -> tuple[list[str], list[Row]]:
+    """The columns and rows of a file as they stand in it."""
     if table.rows is not None:
         columns = list(dict.fromkeys(column for cells in table.rows for column in cells))
-        rows = [
+        return columns, [
             Row(f"(mapping: {name})", index, {column: cells.get(column, "") for column in columns})
             for index, cells in enumerate(table.rows, 1)
         ]
-        return _finish(name, table, columns, rows, style)
     columns: list[str] = []
     rows: list[Row] = []
     for path in _paths(table, folder):
@@ -119,20 +148,16 @@ def _table(
             raise Mistake([f"{path.name} has other columns than the files before it: {', '.join(differ)}."])
         columns = columns or found
         rows += more
-    for row in rows:
-        if (cells := mended.get((row.file, row.number))) is not None:
-            row.cells = {column: cells.get(column, "") for column in columns}
-            row.mended = True
-            row.trouble.clear()
-    return _finish(name, table, columns, rows, style)
+    return columns, rows
 
 
 def _finish(name: str, table: Table, columns: list[str], rows: list[Row], style: Format) -> Rows:
     if unknown := [column for column in table.translate if column not in columns]:
         raise Mistake([f"`translate` names `{column}`, {_columns(columns)}" for column in unknown])
     empty = set(style.empty or []) | {""}
-    for row in rows:
-        row.source = dict(row.cells)
+    for row in [*rows, *(row.before for row in rows if row.before is not None)]:
+        row.source = row.cells
+        row.cells = dict(row.cells)
         for column, cell in row.cells.items():
             cell = table.translate[column].get(cell, cell) if column in table.translate else cell
             row.cells[column] = "" if cell in empty else cell
@@ -158,63 +183,48 @@ def _paths(table: Table, folder: Path) -> list[Path]:
 
 
 def _file(path: Path, table: Table, defaults: Defaults) -> tuple[list[str], list[Row]]:
-    encoding = table.encoding or defaults.encoding or "utf-8"
-    if encoding.lower().replace("_", "-") in {"utf-8", "utf8"}:
-        encoding = "utf-8-sig"
-    elif encoding.lower() in {"gbk", "gb2312", "cp936"}:
-        encoding = "gb18030"  # holds both, and the characters that programs write beyond them
-    raw = path.read_bytes()
-    try:
-        text = raw.decode(encoding)
-    except LookupError:
-        raise Mistake([f"`{encoding}` is no encoding: write one such as utf-8, gbk, windows-1252 or utf-16."]) from None
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise Mistake(
-            [
-                f"{path.name} is not {encoding.removesuffix('-sig')} (its line {line} shows it): "
-                "say which it is with `encoding:`, such as gbk or windows-1252."
-            ]
-        ) from None
-    delimiter = table.delimiter or defaults.delimiter or ","
-    delimiter = _NAMED_DELIMITERS.get(delimiter, delimiter)
+    text = encodings.decode(path.read_bytes(), path.name, table.encoding or defaults.encoding)
+    skip_lines = table.skip_lines
+    delimiter = table.delimiter or defaults.delimiter
+    if skip_lines == 0 and (said := csv_reader.separator_line(text)) is not None:
+        skip_lines, delimiter = 1, delimiter or said
+    delimiter = _NAMED_DELIMITERS.get(delimiter or ",", delimiter or ",")
     quote = table.quote or defaults.quote or '"'
-    if len(delimiter) != 1 or len(quote) != 1:
-        raise Mistake(["`delimiter` and `quote` are one character each (or the word tab)."])
-    lines = io.StringIO(text, newline="")
-    for _ in range(table.skip_lines):
-        lines.readline()
-    reader = csv.reader(lines, delimiter=delimiter, quotechar=quote)
+    if len(delimiter) != 1 or len(quote) != 1 or delimiter == quote or delimiter in "\r\n":
+        raise Mistake(["`delimiter` and `quote` are one character each (or the word tab), and differ."])
     columns = [column.strip() for column in table.header] if table.header else None
     rows: list[Row] = []
-    last = 0
-    try:
-        for cells in reader:
-            number, last = last + 1 + table.skip_lines, reader.line_num
-            if not any(cell.strip() for cell in cells):
-                continue
-            if columns is None:
-                columns = _header(path, cells, delimiter)
-                continue
-            row = Row(path.name, number, dict(zip(columns, (cell.strip() for cell in cells), strict=False)))
-            if len(cells) != len(columns):
-                row.trouble.append(
-                    f"has {len(cells)} cells where the header has {len(columns)}: put quotes around a cell "
-                    "that contains the delimiter"
-                    + (
-                        f" (beyond the last column: {', '.join(cells[len(columns) :])})"
-                        if cells[len(columns) :]
-                        else ""
-                    )
-                )
-                for column in columns[len(cells) :]:
-                    row.cells[column] = ""
-            rows.append(row)
-    except csv.Error as error:
-        raise Mistake([f"{path.name}, line {last + 1}: cannot be read as CSV: {error}."]) from None
+    for number, cells in csv_reader.rows(text, path.name, delimiter, quote, skip_lines):
+        if columns is None:
+            columns = _header(path, cells, delimiter)
+            continue
+        row = Row(path.name, number, dict(zip(columns, cells, strict=False)))
+        row.broken = _too_long(row.cells)
+        if len(cells) != len(columns):
+            beyond = ", ".join(shown(cell) for cell in cells[len(columns) :][:5])
+            row.broken.append(
+                f"has {len(cells)} cells where the header has {len(columns)}: put quotes around a cell "
+                "that contains the delimiter" + (f" (beyond the last column: {beyond})" if beyond else "")
+            )
+            for column in columns[len(cells) :]:
+                row.cells[column] = ""
+        rows.append(row)
     if columns is None:
         raise Mistake([f"{path.name} is empty: it needs a header line."])
     return columns, rows
+
+
+def _too_long(cells: Dictionary[str, str]) -> list[str]:
+    """Why cells are none that a person has written."""
+    return [
+        f"column `{column}`: the cell has {len(cell):,} characters, and {csv_reader.LONGEST_CELL:,} are taken at most"
+        for column, cell in cells.items()
+        if len(cell) > csv_reader.LONGEST_CELL
+    ] + [
+        f"column `{column}`, cell {shown(cell.replace(NUL, '␀'))}: it holds a NUL character: take it out"
+        for column, cell in cells.items()
+        if NUL in cell
+    ]
 
 
 def _header(path: Path, cells: list[str], delimiter: str) -> list[str]:
@@ -242,7 +252,7 @@ def _join(mapping: Mapping, tables: dict[str, Rows]) -> Iterable[tuple[int, str]
                 yield join.line, f"`{column}` is no column of `{wrong.name}`, {_columns(wrong.all_columns())}"
                 continue
             rows.joins[alias] = other
-            for row in rows.rows:
+            for row in [*rows.rows, *(row.before for row in rows.rows if row.before is not None)]:
                 key = tuple(row.get(column) for column in join.on)
                 found = other.matching(tuple(join.on.values()), key) if any(key) else []
                 if len(found) > 1 and join.several == "refuse":

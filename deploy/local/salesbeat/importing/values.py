@@ -3,26 +3,58 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
-from functools import cache
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, localcontext
 from zoneinfo import ZoneInfo
 
-from chassis import money
 from contracts.money import Money
-from salesbeat.importing.mapping import Condition, Filter, Format, Lookup, Value
+from salesbeat.importing import dates
+from salesbeat.importing.mapping import CURRENCY, Condition, Filter, Format, Lookup, Value
+from salesbeat.importing.numbers import currency_of, parse_number, plain_number, to_money
+from salesbeat.importing.refused import Refused, shown
 from salesbeat.importing.tables import Row, Rows
 
+UNCLEAR_BACK = 50
+"""Years back from which on a year of two digits may as well be meant of the century to come."""
 
-class Refused(Exception):
-    """A value of a row cannot be used; the text says why and is shown beside the row."""
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something happened, as a cell says it: an instant, or a day of which any time may be meant.
+
+    first and last: UTC; they are the same for an instant. usual: the time that the mapping gives to a bare date.
+    """
+
+    first: datetime
+    last: datetime
+    usual: datetime
+    zone: ZoneInfo
+
+    @property
+    def exact(self) -> bool:
+        return self.first == self.last
+
+    def text(self) -> str:
+        """As people write it, in its zone: the day, or the day and the time."""
+        there = self.first.astimezone(self.zone)
+        return f"{there:%Y-%m-%d %H:%M}" if self.exact else f"{self.usual.astimezone(self.zone):%Y-%m-%d}"
+
+    def within(self, earliest: datetime, latest: datetime) -> datetime | None:
+        """The instant in its zone: the usual one, moved between the two as far as its day allows. None beyond that."""
+        low, high = max(self.first, earliest), min(self.last, latest)
+        return None if low > high else min(max(self.usual, low), high).astimezone(self.zone)
 
 
 class Values:
-    """Reads values of the mapping from rows. One for the whole import: it remembers look-ups."""
+    """Reads values of the mapping from rows. One for the whole import: it remembers look-ups.
 
-    def __init__(self, tables: dict[str, Rows]) -> None:
+    now: what a day may not lie beyond, and the year up to which a year of two digits is read.
+    """
+
+    def __init__(self, tables: dict[str, Rows], now: datetime) -> None:
+        self.now = now
         self._tables = tables
         self._formats: dict[tuple[int, str], Format] = {}
         self._lookups: dict[tuple[int, tuple[str, ...]], Row | None] = {}
@@ -33,7 +65,7 @@ class Values:
         if value.extract is not None and found:
             match = re.search(value.extract, found)
             if match is None:
-                raise Refused(f"`{found}` does not fit the pattern {value.extract}")
+                raise Refused(f"{shown(found)} does not fit the pattern {value.extract}")
             found = (match.group(1) if match.groups() else match.group(0)) or ""
         if value.empty is not None and found in value.empty:
             found = ""
@@ -41,7 +73,7 @@ class Values:
             if found in value.translate:
                 found = value.translate[found]
             elif value.otherwise == "refuse":
-                raise Refused(f"`{found}` has no translation in the mapping (line {value.line})")
+                raise Refused(f"{shown(found)} has no translation in the mapping (line {value.line})")
             elif value.otherwise == "empty":
                 found = ""
         if not found and value.default is not None:
@@ -62,44 +94,96 @@ class Values:
         if not found:
             return None
         style = self.format(value, table)
-        number = parse_number(found, style.decimal or ".", style.thousands or "")
-        return number * Decimal(value.times) if value.times is not None else number
+        return _times(plain_number(parse_number(found, style.decimal or ".", style.thousands or ""), found), value)
 
-    def money(self, value: Value, row: Row, table: Rows, currency: str) -> Money | None:
-        """Raises Refused where the amount has more decimals than its currency."""
-        number = self.number(value, row, table)
-        return None if number is None else to_money(number, currency)
-
-    def date(self, value: Value, row: Row, table: Rows) -> date | None:
+    def percent(self, value: Value, row: Row, table: Rows) -> Decimal | None:
+        """A number that may have a % behind it."""
         found = self.text(value, row, table)
         if not found:
             return None
-        return self.day(found, value, table) + timedelta(days=value.plus_days)
+        style = self.format(value, table)
+        bare = found.removesuffix("%").removesuffix("％").strip()
+        return _times(plain_number(parse_number(bare, style.decimal or ".", style.thousands or ""), found), value)
 
-    def instant(self, value: Value, row: Row, table: Rows, zone: str | None) -> datetime | None:
-        """An aware instant. A date alone is that day at the mapping's `time`, in the value's zone or the given one."""
+    def currency(self, value: Value, row: Row, table: Rows) -> str | None:
+        """The currency of an amount: the one that the formats name, else its cell. None where neither does.
+
+        Raises Refused where the cell may mean several, or none.
+        """
+        style = self.format(value, table)
+        if style.currency is not None:
+            return style.currency
         found = self.text(value, row, table)
         if not found:
             return None
-        moment = self._moment(found, value, table)
+        written = parse_number(found, style.decimal or ".", style.thousands or "")
+        return currency_of(written, found, CURRENCY) if written.currencies else None
+
+    def money(self, value: Value, row: Row, table: Rows, currency: str, *, bare: bool = True) -> Money | None:
+        """Raises Refused where the cell names another currency, or the amount has more decimals than its currency.
+
+        bare: whether an amount may do without a currency of its own.
+        """
+        found = self.text(value, row, table)
+        if not found:
+            return None
+        style = self.format(value, table)
+        written = parse_number(found, style.decimal or ".", style.thousands or "")
+        if written.currencies and currency not in written.currencies:
+            several = f"`{written.mark}`, which may be {', '.join(written.currencies[:4])} …"
+            its = written.currencies[0] if len(written.currencies) == 1 else several
+            raise Refused(
+                f"{shown(found)} is in {its}, and {currency} is wanted here: "
+                "mend one, or say with `currency:` what it is"
+            )
+        if not bare and not written.currencies and written.number:
+            raise Refused(f"{shown(found)} names no currency, and another amount here does: say it with `currency:`")
+        return to_money(_times(written.number, value), currency)
+
+    def date(self, value: Value, row: Row, table: Rows, zone: str | None, *, ahead: bool = False) -> date | None:
+        """A day. A time with an offset is the day that it is in the value's zone, or in the given one.
+
+        ahead: it may lie in the future, so that a year of two digits may mean one to come.
+        """
+        found = self.text(value, row, table)
+        if not found:
+            return None
+        return self.day(found, value, table, zone, before=self._before(value, row, table), ahead=ahead)
+
+    def instant(self, value: Value, row: Row, table: Rows, zone: str | None) -> Moment | None:
+        """When something happened; a date alone is any time of that day in the value's zone or the given one."""
+        found = self.text(value, row, table)
+        if not found:
+            return None
+        moment = self._moment(found, value, table, self._before(value, row, table))
         style = self.format(value, table)
         tz = ZoneInfo(value.timezone or zone or style.timezone or "UTC")
-        if not isinstance(moment, datetime):
-            moment = datetime.combine(moment, time.fromisoformat(style.time or "12:00"), tz)
-        elif moment.tzinfo is None:
-            moment = moment.replace(tzinfo=tz)
-        return moment + timedelta(days=value.plus_days)
+        if isinstance(moment, datetime):
+            # A time with an offset is moved on in the office's zone, so that a day more is the next day there.
+            moment = moment.astimezone(tz) if moment.tzinfo else moment.replace(tzinfo=tz)
+            at = dates.later(moment, value.plus_days, found)
+            assert isinstance(at, datetime)  # noqa: S101 - what went in comes out
+            at = at.astimezone(UTC)
+            return Moment(at, at, at, tz)
+        day = dates.later(moment, value.plus_days, found)
+        first, last = dates.bounds(day, tz)
+        usual = datetime.combine(day, time.fromisoformat(style.time or "12:00"), tz).astimezone(UTC)
+        return Moment(first, last, usual, tz)
 
-    def day(self, text: str, value: Value, table: Rows) -> date:
-        """One day of a list that `split` divided."""
-        moment = self._moment(text, value, table)
-        return moment.date() if isinstance(moment, datetime) else moment
+    def day(
+        self, text: str, value: Value, table: Rows, zone: str | None, *, before: str | None = None, ahead: bool = False
+    ) -> date:
+        """One day: of a value, or of a list that `split` divided. before: see `_moment`."""
+        moment = self._moment(text, value, table, before, ahead=ahead)
+        if isinstance(moment, datetime):
+            tz = ZoneInfo(value.timezone or zone or self.format(value, table).timezone or "UTC")
+            moment = (moment.astimezone(tz) if moment.tzinfo else moment).date()
+        return _as_day(dates.later(moment, value.plus_days, text))
 
     def holds(self, conditions: Filter, row: Row, table: Rows) -> bool:
         """Whether a row fits any of the filter's alternatives; an empty filter fits all."""
         return not conditions or any(
-            all(self._holds(condition, row.get(column), table) for column, condition in each.items())
-            for each in conditions
+            all(self._holds(condition, row, column, table) for column, condition in each.items()) for each in conditions
         )
 
     def format(self, value: Format, table: Rows) -> Format:
@@ -151,7 +235,7 @@ class Values:
                     "say with `sort:` which of them counts"
                 )
             return fits[0] if fits else None
-        read = {"date": self._when, "number": self.number, "text": self.text}[lookup.sort_as]
+        read = {"date": self._when, "number": self._size, "text": self.text}[lookup.sort_as]
         ranked = [(rank, row) for row in fits if (rank := read(lookup.sort, row, other)) not in (None, "")]
         if not ranked:
             return None
@@ -159,28 +243,60 @@ class Values:
         return best(ranked, key=lambda pair: pair[0])[1]
 
     def _when(self, value: Value, row: Row, table: Rows) -> datetime | None:
-        return self.instant(value, row, table, None)
+        moment = self.instant(value, row, table, None)
+        return None if moment is None else moment.usual
 
-    def _moment(self, text: str, value: Value, table: Rows) -> date | datetime:
-        patterns = self.format(value, table).dates or []
-        for pattern in patterns:
-            if (moment := parse_date(text, pattern)) is not None:
-                return moment
+    def _size(self, value: Value, row: Row, table: Rows) -> Decimal | None:
+        found = self.text(value, row, table)
+        style = self.format(value, table)
+        return parse_number(found, style.decimal or ".", style.thousands or "").number if found else None
+
+    def _before(self, value: Value, row: Row, table: Rows) -> str | None:
+        """What the value was before the row was mended; None where it was not."""
         try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            moment = None
-        if moment is not None and moment.tzinfo is not None:
-            return moment
-        raise Refused(f"`{text}` is no date written as {' or '.join(patterns)}")
+            return None if row.before is None else self.text(value, row.before, table)
+        except Refused:
+            return ""
 
-    def _holds(self, condition: Condition, cell: str, table: Rows) -> bool:
+    def _moment(
+        self, text: str, value: Format, table: Rows, before: str | None = None, *, ahead: bool = False
+    ) -> date | datetime:
+        """A date, a naive time, or a time with its offset. before: for a mended row, the text that it had before."""
+        style = self.format(value, table)
+        patterns = style.dates or []
+        latest = style.two_digit_years_until or self.now.year
+        if (moment := _read(text, patterns, latest)) is None and before is not None:
+            moment = dates.of_spreadsheet(text, latest, _read(before, patterns, latest) if before else None)
+        if moment is None:
+            hint = ": a spreadsheet's number of a day is no date: format its column as a date" if _serial(text) else ""
+            raise Refused(f"{shown(text)} is no date written as {' or '.join(patterns)}{hint}")
+        unclear = style.two_digit_years_until is None and moment.year < self.now.year - UNCLEAR_BACK
+        if ahead and unclear and not re.search(r"\d{4}", text):
+            raise Refused(
+                f"{shown(text)} may be {moment.year} or {moment.year + 100}: say with `two_digit_years_until:` "
+                "which is the latest year that two digits mean"
+            )
+        return dates.checked(moment, text)
+
+    def _holds(self, condition: Condition, row: Row, column: str, table: Rows) -> bool:
+        try:
+            return self._fits(condition, row.get(column), table)
+        except Refused as refusal:
+            raise Refused(f"a filter cannot read the column `{column}`: {refusal}") from None
+
+    def _fits(self, condition: Condition, cell: str, table: Rows) -> bool:
         style = table.format
-        if condition.equals is not None and cell != condition.equals:
+        empty = style.empty or []
+
+        def meant(words: Sequence[str]) -> list[str]:
+            """A word that means nothing in this file is the empty cell."""
+            return ["" if word in empty else word for word in words]
+
+        if condition.equals is not None and cell not in meant([condition.equals]):
             return False
-        if condition.in_ is not None and cell not in condition.in_:
+        if condition.in_ is not None and cell not in meant(condition.in_):
             return False
-        if condition.not_ is not None and cell in condition.not_:
+        if condition.not_ is not None and cell in meant(condition.not_):
             return False
         if condition.empty is not None and condition.empty is bool(cell):
             return False
@@ -193,112 +309,52 @@ class Values:
             (condition.below, lambda a, b: a < b),
         ):
             if bound is not None:
-                number = parse_number(cell, style.decimal or ".", style.thousands or "") if cell else None
-                if number is None or not fits(number, Decimal(bound)):
+                if not cell:
+                    return False
+                written = parse_number(cell, style.decimal or ".", style.thousands or "")
+                if style.currency and written.currencies and style.currency not in written.currencies:
+                    raise Refused(f"{shown(cell)} is not in {style.currency}")
+                if not fits(written.number, Decimal(bound)):
                     return False
         for bound, fits in (
             (condition.on_or_after, lambda a, b: a >= b),
             (condition.before, lambda a, b: a < b),
         ):
             if bound is not None:
-                day = next((found for p in style.dates or [] if (found := parse_date(cell, p)) is not None), None)
-                if day is None or not fits(day.date() if isinstance(day, datetime) else day, date.fromisoformat(bound)):
+                if not cell:
+                    return False
+                moment = self._moment(cell, table.format, table)
+                if isinstance(moment, datetime) and moment.tzinfo is not None:
+                    moment = moment.astimezone(ZoneInfo(style.timezone or "UTC"))
+                if not fits(_as_day(moment), date.fromisoformat(bound)):
                     return False
         return True
 
 
+def _read(text: str, patterns: Sequence[str], latest: int) -> date | datetime | None:
+    """A date by the first pattern that fits, or as ISO 8601 writes it."""
+    for pattern in patterns:
+        if (moment := dates.parse(text, pattern, latest)) is not None:
+            return moment
+    return dates.parse_iso(text)
+
+
+def _serial(text: str) -> bool:
+    return bool(re.fullmatch(r"\d{4,6}(?:[.,]\d+)?|\d{9,13}", text))
+
+
+def _times(number: Decimal, value: Value) -> Decimal:
+    with localcontext() as exact:
+        exact.prec = 100
+        return number * Decimal(value.times) if value.times is not None else number
+
+
+def _as_day(moment: date | datetime) -> date:
+    return moment.date() if isinstance(moment, datetime) else moment
+
+
 def template_columns(template: str) -> list[str]:
     return re.findall(r"\{([^{}]+)\}", template)
-
-
-@cache
-def parse_number(text: str, decimal: str, thousands: str) -> Decimal:
-    """A number as people and programs write it: currency signs, spaces and a trailing minus are understood.
-
-    Raises Refused for anything else, also for groups that are not of three digits: `1.5` is not 15.
-    """
-    bare = re.sub(r"[\s\u00a0\u202f€$£¥¥]|(?:^[A-Z]{3})|(?:[A-Z]{3}$)", "", text.strip())
-    negative = bare.startswith(("-", "−", "(")) or bare.endswith("-")
-    bare = bare.strip("-−+()")
-    whole, point, fraction = bare.partition(decimal)
-    if thousands and thousands in whole:
-        first, *groups = whole.split(thousands)
-        if not 1 <= len(first) <= 3 or any(len(group) != 3 for group in groups):
-            whole = "?"
-        whole = whole.replace(thousands, "")
-    if not (whole.isascii() and whole.isdigit()) or (point and not (fraction.isascii() and fraction.isdigit())):
-        raise Refused(
-            f"`{text}` is no number with decimal sign `{decimal}`"
-            + (f" and thousands sign `{thousands}`" if thousands else " and no thousands sign")
-            + ": say with `decimal:` and `thousands:` how numbers are written"
-        )
-    try:
-        number = Decimal(f"{whole}.{fraction or 0}")
-    except InvalidOperation:
-        raise Refused(f"`{text}` is no number") from None
-    return -number if negative else number
-
-
-def to_money(number: Decimal, currency: str) -> Money:
-    """Raises Refused where the number has more decimals than the currency."""
-    try:
-        return Money(minor=money.parse(format(number, "f"), currency), currency=currency)
-    except ValueError as error:
-        raise Refused(f"{number} {currency}: {error}") from None
-
-
-_TOKENS = {
-    "YYYY": ("year", r"\d{4}"),
-    "YY": ("year", r"\d{2}"),
-    "MMM": ("month", r"[A-Za-z]{3}"),
-    "MM": ("month", r"\d{1,2}"),
-    "M": ("month", r"\d{1,2}"),
-    "DD": ("day", r"\d{1,2}"),
-    "D": ("day", r"\d{1,2}"),
-    "HH": ("hour", r"\d{1,2}"),
-    "H": ("hour", r"\d{1,2}"),
-    "mm": ("minute", r"\d{2}"),
-    "ss": ("second", r"\d{2}"),
-}
-_TOKEN = re.compile("YYYY|YY|MMM|MM|M|DD|D|HH|H|mm|ss")
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-
-
-@cache
-def _date_regex(pattern: str) -> re.Pattern[str]:
-    parts: list[str] = []
-    tokens: list[tuple[int, int]] = [match.span() for match in _TOKEN.finditer(pattern)]
-    position = 0
-    for start, end in tokens:
-        parts.append(re.escape(pattern[position:start]))
-        name, digits = _TOKENS[pattern[start:end]]
-        touches = any(end == other or start == after for other, after in tokens)
-        if touches and digits == r"\d{1,2}":
-            digits = r"\d{2}"  # nothing divides it from its neighbour, as in YYYYMMDD
-        parts.append(f"(?P<{name}>{digits})")
-        position = end
-    parts.append(re.escape(pattern[position:]))
-    return re.compile("".join(parts))
-
-
-@cache
-def parse_date(text: str, pattern: str) -> date | datetime | None:
-    """A date, or a naive date and time where the pattern has hours; None where the text does not fit."""
-    match = _date_regex(pattern).fullmatch(text)
-    if match is None:
-        return None
-    found = match.groupdict()
-    month = found["month"]
-    try:
-        number = int(month) if month.isdigit() else _MONTHS.index(month.lower()) + 1
-        year = int(found["year"])
-        day = date(year + 2000 if len(found["year"]) == 2 else year, number, int(found["day"]))
-        if "hour" not in found:
-            return day
-        clock = time(int(found["hour"]), int(found.get("minute") or 0), int(found.get("second") or 0))
-        return datetime.combine(day, clock)
-    except ValueError:
-        return None
 
 
 def columns_of(value: Value) -> Iterator[str]:

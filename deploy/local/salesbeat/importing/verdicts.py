@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,12 +10,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from salesbeat.importing.mapping import KINDS
+from salesbeat.importing.mended import FILE, LINE, REASON, protected
 from salesbeat.importing.plan import Record
 from salesbeat.importing.tables import Row
 from salesbeat.refusals import Refused
-
-FILE, LINE, REASON = "(file)", "(line)", "(reason)"
-"""The error file's own columns; those of the source files follow."""
 
 
 class Became(StrEnum):
@@ -111,43 +108,10 @@ class Verdicts:
         return len(rows)
 
 
-def read_mended(path: Path) -> dict[tuple[str, int], dict[str, str]]:
-    """The rows of an error file that somebody has mended, by file and line. Raises Refused.
-
-    A spreadsheet may have saved it with semicolons or tabs, or in GBK.
-    """
-    raw = path.read_bytes()
-    for encoding in ("utf-8-sig", "gb18030"):
-        try:
-            text = raw.decode(encoding)
-            break
-        except UnicodeDecodeError:
-            continue
-    else:
-        raise Refused(f"{path.name} is neither UTF-8 nor GBK: save it as CSV UTF-8.")
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    if not {FILE, LINE} <= set(reader.fieldnames or ()):
-        raise Refused(f"{path.name} is no error file of an import: it lacks the columns {FILE} and {LINE}.")
-    mended: dict[tuple[str, int], dict[str, str]] = {}
-    for cells in reader:
-        number = (cells.get(LINE) or "").strip()
-        if not number.isdigit():
-            raise Refused(f"{path.name}, line {reader.line_num}: {LINE} must be the row's line in its file.")
-        own = (FILE, LINE, REASON, None)
-        mended[(cells.get(FILE) or "").strip(), int(number)] = {
-            name: (cell or "").strip() for name, cell in cells.items() if name not in own
-        }
-    if not mended:
-        raise Refused(f"{path.name} has no rows.")
-    return mended
-
-
 def _write(path: Path, lines: list[tuple[str, ...]]) -> None:
     try:
         # With a byte order mark, without which spreadsheets take UTF-8 for something else.
         with path.open("w", encoding="utf-8-sig", newline="") as opened:
-            csv.writer(opened).writerows(lines)
+            csv.writer(opened).writerows([protected(cell) for cell in line] for line in lines)
     except OSError as error:
         raise Refused(f"{path} cannot be written: {error.strerror}.") from None
