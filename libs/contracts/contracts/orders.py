@@ -130,9 +130,10 @@ class Order(Published):
     customer: str
     customer_name: str
     owner: str
-    """The salesperson; office and region as they were for them on `business_date`."""
+    """The salesperson; office as it was for them on `business_date`."""
     office: str
     region: str
+    """The office's region on `business_date`; while the order is open it follows the office into another one."""
     status: OrderStatus
     business_date: date
     """The day it was received."""
@@ -189,4 +190,6 @@ class OrderEvent(StrEnum):
     HANDOVER_COMPLETED = "sales.order.handover_completed"
     CLOSED = "sales.order.closed"
     CANCELLED = "sales.order.cancelled"
+    REGION_CHANGED = "sales.order.region_changed"
+    """The office came to another region while the order was open: `region` is the new one."""
     RESTATED = "sales.order.restated"

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from chassis.received import Received
 from contracts.topics import CUSTOMERS, OFFICES, PEOPLE, VISITS
 from orders.known import Known
+from orders.order.regions import follow_offices
+from orders.repositories import Repositories
 
 TOPICS = (OFFICES.name, PEOPLE.name, CUSTOMERS.name, VISITS.name)
 
@@ -30,3 +32,16 @@ class Learner:
         for topic, copies in self._copies.items():
             if topic in by_topic:
                 await copies.learn(by_topic[topic])
+
+
+class Reactions:
+    """Learns, and has open orders follow an office that comes to another region."""
+
+    def __init__(self, repositories: Repositories) -> None:
+        self._repositories = repositories
+        self._learner = Learner(repositories.known)
+
+    async def take(self, events: Sequence[Received]) -> None:
+        await self._learner.take(events)
+        if any(event.topic == OFFICES.name for event in events):
+            await follow_offices(self._repositories)

@@ -14,7 +14,8 @@ from chassis.series import Series
 from contracts.orders import Order, OrderStatus, Product
 from contracts.topics import ORDERS, PRODUCTS
 from orders.known import Known
-from orders.order.reference import keys as order_keys
+from orders.order.model import DONE
+from orders.order.reference import keys as reference_keys
 from orders.order.reference import reference_key
 
 CATALOGUE = everything("products belong to nobody in particular")
@@ -24,6 +25,9 @@ _REFERENCES = everything("a customer's reference is compared with all orders of 
 SOLE_REFERENCE = "keys.sole_reference"
 """The private field that holds references apart, also where two orders come at the same moment."""
 
+OPEN = "keys.open"
+"""The private field that holds the office of an open order."""
+
 LISTED_BY = ("owner", "office", "region", "customer", "status")
 
 
@@ -32,7 +36,7 @@ class Repositories:
 
     def __init__(self, database: Database) -> None:
         self.products = Repository(database, "products", PRODUCTS, Product, keys=_product_keys)
-        self.orders = Repository(database, "orders", ORDERS, Order, keys=order_keys)
+        self.orders = Repository(database, "orders", ORDERS, Order, keys=_order_keys)
         self.numbers = Series(database, self._numbered)
         self.known = Known(database)
         self._products = Gathered(self._products_of_all)
@@ -56,6 +60,7 @@ class Repositories:
             {"keys": [("received_at", 1), ("_id", 1)]},
             *({"keys": [(field, 1), ("received_at", 1), ("_id", 1)]} for field in LISTED_BY),
             {"keys": [("external_ref", 1)], "partialFilterExpression": {"external_ref": {"$exists": True}}},
+            {"keys": [(OPEN, 1), ("region", 1)], "partialFilterExpression": {OPEN: {"$exists": True}}},
             {"keys": [("keys.reference", 1)], "partialFilterExpression": {"keys.reference": {"$exists": True}}},
             {
                 "keys": [(SOLE_REFERENCE, 1)],
@@ -98,6 +103,11 @@ class Repositories:
 def order_number(series: str, number: int) -> str:
     """Such as SHA-2026-000017."""
     return f"{series}-{number:06d}"
+
+
+def _order_keys(order: Order) -> dict[str, Any]:
+    """`open` holds the office of an order that is not done with."""
+    return {**reference_keys(order), **({} if order.status in DONE else {"open": order.office})}
 
 
 def _product_keys(product: Product) -> dict[str, Any]:

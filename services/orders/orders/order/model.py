@@ -62,6 +62,10 @@ ALLOWED: Mapping[str, frozenset[OrderStatus]] = {
 """The states from which each step is possible."""
 
 
+DONE = frozenset({OrderStatus.CLOSED, OrderStatus.CANCELLED})
+"""The states from which no step is possible any more."""
+
+
 def possible(status: OrderStatus) -> list[str]:
     """The steps that may follow in that state."""
     return [step for step, states in ALLOWED.items() if status in states]
@@ -264,6 +268,13 @@ def cancel(order: Order, step: Step, *, reason: str) -> Outcome:
     cancellation = Cancellation(**dict(step), reason=reason, was_confirmed=order.confirmation is not None)
     update = {"status": OrderStatus.CANCELLED, "cancellation": cancellation}
     return order.model_copy(update=update), _happened(OrderEvent.CANCELLED, step)
+
+
+def follow_office(order: Order, region: str, at: datetime, day: date) -> tuple[Order, Happened | None]:
+    """The order's office has come to another region on that day; an order that is done with stays where it was."""
+    if order.region == region or order.status in DONE:
+        return order, None
+    return order.model_copy(update={"region": region}), Happened(OrderEvent.REGION_CHANGED, at, day)
 
 
 def not_before(order: Order, wanted: str) -> datetime:
