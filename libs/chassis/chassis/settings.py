@@ -36,6 +36,8 @@ class Settings(BaseSettings):
     kafka_fetch_wait_ms: Annotated[int, Field(ge=1, le=30_000)] = 500
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65_535)] = 8000
+    connections: Annotated[int, Field(ge=10, le=100_000)] = 1000
+    """How many HTTP connections one process takes at the same time."""
     jwks_url: str = "http://127.0.0.1:8700/.well-known/jwks.json"
     issuer: str = "http://127.0.0.1:8700"
     audience: str = "salesbeat"
