@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from chassis.service import Store, http_app
-from gateway import board, customer_overview, me, openapi, pages, progress, today
+from gateway import board, customer_overview, inner_door, me, openapi, pages, progress, today
+from gateway.addresses import Proxies
 from gateway.days import Days
 from gateway.forward import Forward
 from gateway.gate import Gate
@@ -30,10 +32,12 @@ def app(settings: GatewaySettings) -> FastAPI:
     pool = Pool()
     upstreams = _upstreams(settings, pool)
     days = Days(upstreams["customers"], settings.timezone)
+    proxies = Proxies(settings.trusted_proxies)
     state: dict[str, Any] = {
+        "proxies": proxies,
         "upstreams": upstreams,
         "days": days,
-        "forward": Forward(upstreams, settings.body_limit),
+        "forward": Forward(upstreams, settings.body_limit, proxies),
         "limits": _limits(settings),
     }
     if settings.identity == "embedded":
@@ -43,7 +47,7 @@ def app(settings: GatewaySettings) -> FastAPI:
 
         store = Store("gateway", settings)
         provider = Embedded(settings, store.database, upstreams["customers"], days)
-        state |= {"identity": provider.identity, "keys": provider.keys}
+        state |= {"identity": provider.identity, "keys": provider.keys, "ended": provider.ended}
         own = http_app(
             "gateway",
             settings,
@@ -54,10 +58,10 @@ def app(settings: GatewaySettings) -> FastAPI:
             verifier=provider.verifier,
         )
         own.include_router(accounts.published)
-        _closing(own, pool, provider)
     else:
+        provider = None
         own = http_app("gateway", settings, routers=PAGES, state=state)
-        _closing(own, pool, None)
+    _around(own, inner_door.taken_from(own), settings, pool, provider)
     own.include_router(pages.router)
     openapi.install(own, upstreams)
     pass_refusals_on(own)
@@ -98,13 +102,13 @@ def _limits(settings: GatewaySettings) -> Limits:
     )
 
 
-def _closing(own: FastAPI, pool: Pool, provider: Embedded | None) -> None:
-    """Close at the end what this page has opened."""
+def _around(own: FastAPI, inner: Starlette, settings: GatewaySettings, pool: Pool, provider: Embedded | None) -> None:
+    """Open the inner door with the app, and close at the end what this page has opened."""
     within = own.router.lifespan_context
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[Any]:
-        async with within(app) as state:
+        async with within(app) as state, inner_door.open_at(inner, settings):
             yield state
         await pool.close()
         if provider is not None:

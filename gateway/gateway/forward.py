@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 
-import aiohttp
 from multidict import CIMultiDict
 from starlette.types import Receive, Scope, Send
 
 from chassis import telemetry
 from chassis.problems import Problem
-from gateway.upstream import Body, Upstream
+from gateway.addresses import Proxies
+from gateway.upstream import Answer, Body, Upstream
 
 ROUTES: dict[str, str] = {
     "regions": "customers",
@@ -54,7 +54,8 @@ HOP_BY_HOP = frozenset(
     b"upgrade".split()
 )
 NOT_PASSED_ON = HOP_BY_HOP | frozenset(
-    b"host cookie forwarded x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip expect".split()
+    b"host cookie forwarded x-forwarded-for x-forwarded-host x-forwarded-port x-forwarded-prefix x-forwarded-proto "
+    b"x-real-ip expect".split()
 )
 NOT_PASSED_BACK = HOP_BY_HOP | frozenset(b"server date set-cookie x-request-id traceparent".split())
 
@@ -63,11 +64,14 @@ class TooLarge(Problem):
     status = 413
     title = ("Too large", "请求体过大")
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, limit: int, size: int, *, advice: tuple[str, str] = ("send it in parts", "请分批发送")) -> None:
+        """size: bytes of this one, or how many had come when it was given up."""
         super().__init__(
             "body_too_large",
-            f"A request may carry at most {most} bytes: send it in parts.",
-            f"请求体不得超过 {most} 字节:请分批发送。",
+            f"A request here may carry at most {limit} bytes, and this one has {size} or more: {advice[0]}.",
+            f"此处请求体不得超过 {limit} 字节,而本请求至少有 {size} 字节:{advice[1]}。",
+            limit=limit,
+            size=size,
         )
 
 
@@ -88,9 +92,10 @@ class CallerLeft(Exception):
 class Forward:
     """body_limit: bytes."""
 
-    def __init__(self, upstreams: Mapping[str, Upstream], body_limit: int) -> None:
+    def __init__(self, upstreams: Mapping[str, Upstream], body_limit: int, proxies: Proxies) -> None:
         self._upstreams = upstreams
         self._body_limit = body_limit
+        self._proxies = proxies
 
     def upstream(self, path: str) -> Upstream | None:
         """Who answers that path; None where nobody does."""
@@ -103,11 +108,11 @@ class Forward:
 
     async def __call__(self, upstream: Upstream, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request whose caller has been checked. Raises Problem before the answer has begun."""
-        length = _content_length(scope)
+        length = content_length(scope)
         if length is not None and length > self._body_limit:
-            raise TooLarge(self._body_limit)
+            raise TooLarge(self._body_limit, length)
         body = await self._body(receive, length)
-        headers = _passed_on(scope)
+        headers = self._passed_on(scope)
         target = scope["raw_path"].decode("latin-1")
         if scope["query_string"]:
             target += "?" + scope["query_string"].decode("latin-1")
@@ -116,7 +121,8 @@ class Forward:
             deadline = RESYNC_DEADLINE
         elif not body.finished:
             deadline = UPLOAD_DEADLINE
-        response = await upstream.send(scope["method"], target, headers, body, deadline=deadline)
+        caller = scope["state"]["caller"].id
+        response = await upstream.send(scope["method"], target, headers, body, deadline=deadline, caller=caller)
         try:
             await _pass_back(response, send)
         finally:
@@ -127,24 +133,37 @@ class Forward:
             return Body()
         head, more = b"", True
         while more and len(head) <= REPEATABLE:
-            piece, more = await _piece(receive)
+            piece, more = await next_piece(receive)
             head += piece
         if len(head) > self._body_limit:
-            raise TooLarge(self._body_limit)
+            raise TooLarge(self._body_limit, len(head))
         return Body(head, self._rest(receive, len(head)) if more else None)
 
     async def _rest(self, receive: Receive, read: int) -> AsyncIterator[bytes]:
         more = True
         while more:
-            piece, more = await _piece(receive)
+            piece, more = await next_piece(receive)
             read += len(piece)
             if read > self._body_limit:
-                raise TooLarge(self._body_limit)
+                raise TooLarge(self._body_limit, read)
             if piece:
                 yield piece
 
+    def _passed_on(self, scope: Scope) -> CIMultiDict[str]:
+        incoming = scope["headers"]
+        named = _named_by_connection(value for name, value in incoming if name == b"connection")
+        headers: CIMultiDict[str] = CIMultiDict(
+            (name.decode("latin-1"), value.decode("latin-1"))
+            for name, value in incoming
+            if name not in NOT_PASSED_ON and name not in named
+        )
+        if (address := self._proxies.address(scope)) is not None:
+            headers["X-Forwarded-For"] = str(address)
+        headers.update(trail(scope))
+        return headers
 
-async def _piece(receive: Receive) -> tuple[bytes, bool]:
+
+async def next_piece(receive: Receive) -> tuple[bytes, bool]:
     """The next piece of the caller's body, and whether more will come. Raises CallerLeft, TooSlow."""
     try:
         async with asyncio.timeout(SILENCE):
@@ -156,7 +175,7 @@ async def _piece(receive: Receive) -> tuple[bytes, bool]:
     return message.get("body", b""), message.get("more_body", False)
 
 
-async def _pass_back(response: aiohttp.ClientResponse, send: Send) -> None:
+async def _pass_back(response: Answer, send: Send) -> None:
     named = _named_by_connection(value.encode() for value in response.headers.getall("Connection", ()))
     headers = [
         (lower, value)
@@ -164,6 +183,9 @@ async def _pass_back(response: aiohttp.ClientResponse, send: Send) -> None:
         if (lower := name.lower()) not in NOT_PASSED_BACK and lower not in named
     ]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    if response.looked_into is not None:
+        await send({"type": "http.response.body", "body": response.looked_into})
+        return
     more = True
     while more:
         if response.content.is_eof():  # all of it is here
@@ -173,20 +195,6 @@ async def _pass_back(response: aiohttp.ClientResponse, send: Send) -> None:
                 piece = await response.content.readany()
         more = not response.content.at_eof()
         await send({"type": "http.response.body", "body": piece, "more_body": more})
-
-
-def _passed_on(scope: Scope) -> CIMultiDict[str]:
-    incoming = scope["headers"]
-    named = _named_by_connection(value for name, value in incoming if name == b"connection")
-    headers: CIMultiDict[str] = CIMultiDict(
-        (name.decode("latin-1"), value.decode("latin-1"))
-        for name, value in incoming
-        if name not in NOT_PASSED_ON and name not in named
-    )
-    if scope.get("client"):
-        headers["X-Forwarded-For"] = scope["client"][0]
-    headers.update(trail(scope))
-    return headers
 
 
 def trail(scope: Scope) -> dict[str, str]:
@@ -202,7 +210,8 @@ def _named_by_connection(values: Iterable[bytes]) -> frozenset[bytes]:
     return frozenset(name.strip().lower() for value in values for name in value.split(b","))
 
 
-def _content_length(scope: Scope) -> int | None:
+def content_length(scope: Scope) -> int | None:
+    """Bytes of the body; None where only its end will tell."""
     for name, value in scope["headers"]:
         if name == b"content-length":
             return int(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -23,6 +23,7 @@ OPEN_TO_ALL = {
     "/api/v1/accounts/refresh",
     "/api/v1/accounts/logout",
     "/.well-known/jwks.json",
+    "/.well-known/ended-sessions.json",
     "/.well-known/openid-configuration",
 }
 """Paths that take no token."""
@@ -42,27 +43,34 @@ ABOUT = (
 
 
 class MergedOpenApi:
-    """Fetched when somebody asks, and kept for a minute; kept only if every service answered."""
+    """Fetched when somebody asks, and kept for a minute if every service answered. Those who ask while it is being made
+    get the next one together.
+    """
 
     def __init__(self, own: Json, upstreams: Mapping[str, Upstream]) -> None:
         self._own = own
         self._upstreams = upstreams
-        self._kept: tuple[Json, float] | None = None
+        self._kept: tuple[bytes, float] | None = None
+        self._making = asyncio.Lock()
 
-    async def document(self) -> Json:
-        if self._kept is not None and time.monotonic() < self._kept[1]:
+    async def document(self) -> bytes:
+        """The document as JSON."""
+        asked = time.monotonic()
+        async with self._making:
+            if self._kept is None or asked > self._kept[1]:
+                self._kept = await self._made()
             return self._kept[0]
+
+    async def _made(self) -> tuple[bytes, float]:
+        """The document, and until when it counts (monotonic)."""
+        began = time.monotonic()
         answers = await asyncio.gather(*(_fetch(upstream) for upstream in self._upstreams.values()))
         found = dict(zip(self._upstreams, answers, strict=True))
         silent = [name for name, answer in found.items() if answer is None]
-        document = merge({"gateway": self._own, **{name: answer for name, answer in found.items() if answer}})
-        if silent:
-            document["info"]["description"] += (
-                f"\n\n**Incomplete:** {', '.join(silent)} did not answer, so not every path is listed. Reload later."
-            )
-        else:
-            self._kept = document, time.monotonic() + FRESH_FOR
-        return document
+        documents = {"gateway": self._own, **{name: answer for name, answer in found.items() if answer}}
+        # Off the event loop: it copies and walks through megabytes.
+        document = await asyncio.to_thread(_encoded, documents, silent)
+        return document, began + (0 if silent else FRESH_FOR)
 
 
 def install(app: FastAPI, upstreams: Mapping[str, Upstream]) -> None:
@@ -73,9 +81,18 @@ def install(app: FastAPI, upstreams: Mapping[str, Upstream]) -> None:
     async def document() -> Response:
         nonlocal merged
         merged = merged or MergedOpenApi(app.openapi(), upstreams)
-        return Response(orjson.dumps(await merged.document()), media_type="application/json")
+        return Response(await merged.document(), media_type="application/json")
 
     app.add_api_route("/openapi.json", document, include_in_schema=False)
+
+
+def _encoded(documents: Mapping[str, Json], silent: Sequence[str]) -> bytes:
+    document = merge(documents)
+    if silent:
+        document["info"]["description"] += (
+            f"\n\n**Incomplete:** {', '.join(silent)} did not answer, so not every path is listed. Reload later."
+        )
+    return orjson.dumps(document)
 
 
 async def _fetch(upstream: Upstream) -> Json | None:

@@ -77,7 +77,9 @@ class Ask:
 
     async def __call__(self, service: str, path: str, **query: Any) -> Any:
         """The JSON at a path. Raises Refused, Unavailable, TimedOut."""
-        return await self.upstreams[service].get(path, self.headers, query, deadline=PART_DEADLINE)
+        return await self.upstreams[service].get(
+            path, self.headers, query, deadline=PART_DEADLINE, caller=self.caller.id
+        )
 
 
 def _ask(request: Request, caller: CallerDep) -> Ask:

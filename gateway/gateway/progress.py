@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import Query, Request
 
+from chassis.fields import Day
 from chassis.identity import Caller
 from chassis.service import routes
 from gateway.parts import Ask, AskDep, gather
@@ -15,7 +16,7 @@ router = routes("pages")
 
 CADENCES = ("day", "week", "month")
 DateQuery = Annotated[
-    date | None, Query(description="The business date; without it today, by the time zone of the caller's office.")
+    Day | None, Query(description="The business date; without it today, by the time zone of the caller's office.")
 ]
 
 # domain.md A1, "Sees": the widest unit that is wholly a role's own.

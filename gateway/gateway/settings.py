@@ -9,12 +9,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, field_validator
 
 from chassis.settings import PREFIX, Settings, WrongSetting
+from gateway.addresses import Proxies
 
 
 class GatewaySettings(Settings):
     """Times are in seconds unless the name says otherwise."""
 
     port: int = Field(8700, ge=1, le=65_535)
+    health_host: str = "127.0.0.1"
+    """Where `/ready` and `/metrics` are served, and nowhere else."""
+    health_port: int = Field(8701, ge=1, le=65_535)
+    trusted_proxies: str = ""
+    """Addresses and networks of the reverse proxies whose `X-Forwarded-For` counts, with commas between."""
     customers_url: str = "http://127.0.0.1:8711"
     orders_url: str = "http://127.0.0.1:8721"
     visits_url: str = "http://127.0.0.1:8731"
@@ -31,9 +37,11 @@ class GatewaySettings(Settings):
     access_minutes: int = Field(10, ge=1, le=60)
     refresh_days: int = Field(14, ge=1, le=90)
     login_failures: int = Field(5, ge=1)
-    """Wrong passwords of one login until it must wait."""
+    """Wrong passwords of one login at one address that cost no time."""
     address_failures: int = Field(50, ge=1)
+    """Wrong passwords at one address, of logins that are not known there, that cost no time."""
     login_window_minutes: int = Field(5, ge=1)
+    """Failures are forgotten when there was none for that long."""
 
     deadline: float = Field(15, gt=0)
     """Until an upstream's answer must have begun."""
@@ -41,7 +49,7 @@ class GatewaySettings(Settings):
     breaker_failures: int = Field(8, ge=1)
     breaker_open: float = Field(2, gt=0)
     body_limit: int = Field(10 * 1024 * 1024, ge=1024)
-    """Bytes of one request."""
+    """Bytes of one request that is passed on; the gateway's own routes take `gate.OWN_BODY_LIMIT`."""
 
     rate_per_second: float = Field(100, gt=0)
     rate_burst: int = Field(300, ge=1)
@@ -64,6 +72,15 @@ class GatewaySettings(Settings):
         if not re.fullmatch(r"https?://[^/\s?#]+/?", url):
             raise ValueError("it must be a service's address without a path, such as http://127.0.0.1:8711")
         return url.rstrip("/")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, proxies: str) -> str:
+        try:
+            Proxies(proxies)
+        except ValueError as error:
+            raise ValueError(f"it must list addresses and networks such as 10.0.0.5, 10.1.0.0/16: {error}") from None
+        return proxies
 
     @field_validator("timezone")
     @classmethod
@@ -91,6 +108,8 @@ class GatewaySettings(Settings):
 
     def fault(self) -> str | None:
         """What does not fit together, as a sentence."""
+        if self.health_port == self.port:
+            return f"{PREFIX}HEALTH_PORT and {PREFIX}PORT are both {self.port}: give the inner door a port of its own."
         bootstrap = (self.bootstrap_admin_login is not None, self.bootstrap_admin_password is not None)
         if self.identity == "oidc":
             silent = [name.upper() for name in ("jwks_url", "issuer") if name not in self.model_fields_set]

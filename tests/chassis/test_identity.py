@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from chassis import identity
-from chassis.identity import KEYS_FRESH_FOR, LEEWAY, Caller, Claims, Verifier
+from chassis.identity import KEYS_FRESH_FOR, LEEWAY, Caller, Claims, Verifier, listed_session
 from chassis.problems import Unauthenticated, Unavailable
 
 ISSUER, AUDIENCE = "https://id.example", "salesbeat"
@@ -55,12 +55,26 @@ class Provider:
         self.fetched = 0
         self.away = False
         self.answer: Any = None
+        self.ended: dict[str, float] | None = None
+        """Ended sessions by their ids, and when; none where the provider does not tell."""
+        self.looked: list[float] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/ended":
+            return self._ended(request)
         self.fetched += 1
         if self.away:
             raise httpx.ConnectError("no answer", request=request)
-        return httpx.Response(200, json=self.answer or {"keys": [key.public for key in self.keys]})
+        listed = {} if self.ended is None else {"ended_sessions": "ended"}
+        return httpx.Response(200, json=self.answer or {"keys": [key.public for key in self.keys], **listed})
+
+    def _ended(self, request: httpx.Request) -> httpx.Response:
+        if self.away:
+            raise httpx.ConnectError("no answer", request=request)
+        since, now = float(request.url.params["since"]), time.time()
+        self.looked.append(since)
+        ended = {listed_session(session): now + 600 for session, at in (self.ended or {}).items() if at >= since}
+        return httpx.Response(200, json={"ended": ended, "as_of": now})
 
 
 class Hands:
@@ -207,12 +221,46 @@ async def test_made_up_key_ids_fetch_the_key_set_once_per_interval(
     await verifier.verify(key.sign())
     assert provider.fetched == 1
     hands.ahead += 6
-    forged = [Key(f"made-up-{n}").sign() for n in range(5)]
-    assert {await refused(verifier, token) for token in forged} == {"token_key"}
-    assert provider.fetched == 2
-    hands.ahead += 6
-    await asyncio.gather(*(refused(verifier, token) for token in forged))
-    assert provider.fetched == 3
+    forged = [Key(f"made-up-{n}").sign() for n in range(50)]
+    began = time.monotonic()
+    for _ in range(3):
+        assert set(await asyncio.gather(*(refused(verifier, token) for token in forged))) == {"token_key"}
+    assert provider.fetched <= 2 + (time.monotonic() - began) / verifier._refresh_interval
+
+
+async def test_a_key_that_signs_right_after_the_key_set_was_fetched_is_waited_for(
+    verifier: Verifier, provider: Provider, key: Key
+) -> None:
+    await verifier.verify(key.sign())
+    provider.keys.append(newer := Key("k2"))
+    assert (await verifier.verify(newer.sign())).id == "u1"
+    provider.keys = [Key("k3"), Key("k4")]
+    callers = await asyncio.gather(*(verifier.verify(each.sign()) for each in provider.keys))
+    assert len(callers) == 2
+
+
+async def test_a_new_key_is_no_reason_to_refuse_while_the_provider_is_away(
+    verifier: Verifier, provider: Provider, key: Key
+) -> None:
+    await verifier.verify(key.sign())
+    provider.away = True
+    newer = Key("k2")
+    with pytest.raises(Unavailable, match="identity_unavailable"):
+        await verifier.verify(newer.sign())
+    provider.away = False
+    provider.keys.append(newer)
+    assert await verifier.verify(newer.sign())
+
+
+async def test_a_flood_of_made_up_keys_is_told_to_come_back(
+    verifier: Verifier, key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await verifier.verify(key.sign())
+    monkeypatch.setattr(identity, "MOST_WAITING", 3)
+    forged = Key("made-up").sign()
+    answers = await asyncio.gather(*(verifier.verify(forged) for _ in range(10)), return_exceptions=True)
+    kinds = [type(answer) for answer in answers]
+    assert (kinds.count(Unauthenticated), kinds.count(Unavailable)) == (3, 7)
 
 
 async def test_many_callers_at_the_start_fetch_the_key_set_once(
@@ -272,6 +320,81 @@ async def test_keys_for_other_purposes_are_passed_over(verifier: Verifier, provi
     encrypting = {**Key("k2").public, "use": "enc"}
     provider.answer = {"keys": [{"kty": "oct", "kid": "k3", "k": "c2VjcmV0"}, {"kty": "?"}, encrypting, key.public]}
     assert await verifier.verify(key.sign())
+
+
+# --- ended sessions -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def telling(provider: Provider) -> Provider:
+    """A provider that tells which sessions have ended."""
+    provider.ended = {}
+    return provider
+
+
+def end(provider: Provider, session: str) -> None:
+    assert provider.ended is not None
+    provider.ended[session] = time.time()
+
+
+async def test_a_token_of_an_ended_session_is_refused_within_two_seconds(
+    verifier: Verifier, telling: Provider, key: Key, hands: Hands
+) -> None:
+    token, other = key.sign(sid="s1"), key.sign(sid="s2")
+    assert await verifier.verify(token)
+    assert await verifier.verify(other)
+    end(telling, "s1")
+    hands.ahead += 1.1  # what remains of the two seconds is the provider's own
+    assert await refused(verifier, token) == "session_over"
+    assert await refused(verifier, key.sign(sid="s1", jti="another")) == "session_over"
+    assert await verifier.verify(other)
+
+
+async def test_the_list_is_asked_for_once_a_second_and_only_for_what_is_new(
+    verifier: Verifier, telling: Provider, key: Key, hands: Hands
+) -> None:
+    tokens = [key.sign(sid=f"s{n}") for n in range(20)]
+    await asyncio.gather(*(verifier.verify(token) for token in tokens))
+    await asyncio.gather(*(verifier.verify(token) for token in tokens))
+    assert telling.looked == [0.0]
+    hands.ahead += 1.1
+    await asyncio.gather(*(verifier.verify(token) for token in tokens))
+    assert len(telling.looked) == 2
+    assert time.time() - telling.looked[1] < identity.OVERLAP + 5
+
+
+async def test_an_ended_session_stays_ended_while_the_provider_is_away(
+    verifier: Verifier, telling: Provider, key: Key, hands: Hands
+) -> None:
+    ended, good = key.sign(sid="s1"), key.sign(sid="s2")
+    end(telling, "s1")
+    assert await refused(verifier, ended) == "session_over"
+    telling.away = True
+    for _ in range(3):
+        hands.ahead += 1.1
+        assert await refused(verifier, ended) == "session_over"
+        assert await verifier.verify(good)
+    telling.away = False
+    end(telling, "s2")
+    hands.ahead += 1.1
+    async with asyncio.timeout(10):
+        while True:  # nobody waits for a provider that was away: the first question goes beside the requests
+            try:
+                await verifier.verify(good)
+            except Unauthenticated:
+                break
+            hands.ahead += 1.1
+            await asyncio.sleep(0.01)
+
+
+async def test_a_token_without_a_session_needs_no_list(verifier: Verifier, telling: Provider, key: Key) -> None:
+    assert await verifier.verify(key.sign())
+    assert telling.looked == []
+
+
+async def test_a_provider_that_does_not_tell_is_not_asked(verifier: Verifier, provider: Provider, key: Key) -> None:
+    assert await verifier.verify(key.sign(sid="s1"))
+    assert provider.looked == []
 
 
 # --- claims ---------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import httpx
 import pytest
 import uvicorn
 
+from chassis.connections import server_options
 from chassis.mongo import Database
 from gateway.app import app
 from gateway.settings import GatewaySettings
@@ -30,15 +31,20 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def serving(settings: GatewaySettings) -> AsyncIterator[httpx.AsyncClient]:
     server = _Server(
+        # As every process of the suite is set up, but for the time that a stop may take.
         uvicorn.Config(
-            app(settings), port=settings.port, log_config=None, ws="none", timeout_graceful_shutdown=1, lifespan="on"
+            app(settings),
+            port=settings.port,
+            lifespan="on",
+            **{**server_options(settings), "timeout_graceful_shutdown": 1},
         )
     )
     task = asyncio.create_task(server.serve())
-    url = f"http://127.0.0.1:{settings.port}"
+    url, inner = f"http://127.0.0.1:{settings.port}", f"http://127.0.0.1:{settings.health_port}"
     async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as client:
+        client.headers["X-Test-Inner-Door"] = inner
         async with asyncio.timeout(30):
-            while not server.started or (await client.get("/ready")).status_code != 200:
+            while not server.started or (await client.get(f"{inner}/ready")).status_code != 200:
                 assert not task.done()
                 await asyncio.sleep(0.02)
         yield client
@@ -65,6 +71,7 @@ async def start(mongo: str, database: Database, services: dict[str, StandIn]) ->
             port = free_port()
             given = {
                 "port": port,
+                "health_port": free_port(),
                 "mongodb_uri": mongo,
                 "mongodb_database": database.name,
                 "jwks_url": f"http://127.0.0.1:{port}/.well-known/jwks.json",
@@ -81,6 +88,11 @@ async def start(mongo: str, database: Database, services: dict[str, StandIn]) ->
 async def gateway(start: Start) -> httpx.AsyncClient:
     """Nobody is signed in."""
     return await start()
+
+
+async def measures(gateway: httpx.AsyncClient) -> str:
+    """What the gateway's inner door tells of its measures."""
+    return (await gateway.get(f"{gateway.headers['X-Test-Inner-Door']}/metrics")).text
 
 
 async def until(ask: Callable[[], Awaitable[httpx.Response]], *statuses: int) -> httpx.Response:

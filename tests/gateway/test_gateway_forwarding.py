@@ -9,7 +9,7 @@ import httpx
 import pytest
 from aiohttp import web
 
-from tests.gateway.conftest import Start, administrator, until
+from tests.gateway.conftest import Start, administrator, measures, until
 from tests.gateway.standin import StandIn, dropped
 
 ORDERS = "/api/v1/orders"
@@ -57,7 +57,11 @@ async def test_a_request_goes_on_as_it_came(signed_in: httpx.AsyncClient, servic
             "X-Request-Id": "r-1",
             "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "Cookie": "session=secret",
-            "X-Forwarded-For": "9.9.9.9, 1.2.3.4",  # the proxy beside us adds the last one
+            "X-Forwarded-For": "9.9.9.9, 1.2.3.4",
+            "X-Forwarded-Host": "evil.example",
+            "X-Forwarded-Proto": "https",
+            "Forwarded": "for=9.9.9.9",
+            "X-Real-IP": "9.9.9.9",
             "Connection": "X-Hop",
             "X-Hop": "for the gateway only",
         },
@@ -70,7 +74,8 @@ async def test_a_request_goes_on_as_it_came(signed_in: httpx.AsyncClient, servic
         assert asked.headers[name] == answered.request.headers[name]
     assert asked.headers["X-Request-Id"] == "r-1"
     assert asked.headers["traceparent"].split("-")[1] == "4bf92f3577b34da6a3ce929d0e0e4736"
-    assert asked.headers["X-Forwarded-For"] == "1.2.3.4"
+    assert asked.headers["X-Forwarded-For"] == "127.0.0.1"
+    assert not {"X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "X-Real-IP"} & set(asked.headers)
     assert asked.headers["Host"] == services["customers"].url.removeprefix("http://")
     assert "Cookie" not in asked.headers
     assert "X-Hop" not in asked.headers
@@ -86,7 +91,7 @@ async def test_a_request_without_an_id_gets_one_that_the_service_sees(
 
 async def test_no_record_gets_a_measure_of_its_own(signed_in: httpx.AsyncClient) -> None:
     await signed_in.get(f"{ORDERS}/0192f3a0-5b7c-7def-8123-456789abcdef/x")
-    measured = (await signed_in.get("/metrics")).text
+    measured = await measures(signed_in)
     assert 'route="/api/v1/orders/…"' in measured
     assert "0192f3a0" not in measured
 
@@ -255,12 +260,12 @@ async def test_the_breaker_spares_a_broken_service_and_lets_a_mended_one_back(
     spared = [await gateway.get(ORDERS) for _ in range(5)]
     assert {(answer.status_code, answer.json()["code"]) for answer in spared} == {(503, "upstream_unavailable")}
     assert len(orders.asked) == 3
-    assert 'gateway_upstream_breaker_open{upstream="orders"} 1.0' in (await gateway.get("/metrics")).text
+    assert 'gateway_upstream_breaker_open{upstream="orders"} 1.0' in await measures(gateway)
 
     orders.tell(ORDERS, {"items": []})
     await until(lambda: gateway.get(ORDERS), 200)
     assert len(orders.asked) == 4
-    assert 'gateway_upstream_breaker_open{upstream="orders"} 0.0' in (await gateway.get("/metrics")).text
+    assert 'gateway_upstream_breaker_open{upstream="orders"} 0.0' in await measures(gateway)
 
 
 async def test_a_restarted_service_is_found_again(signed_in: httpx.AsyncClient, services: dict[str, StandIn]) -> None:

@@ -79,7 +79,7 @@ async def test_too_fast_is_429_with_when_to_come_back(start: Start) -> None:
     assert seen[-1].json()["code"] == "rate_limited"
     assert 0 < int(seen[-1].headers["retry-after"]) <= 100
     assert (await gateway.get("/api/v1/orders", headers=admin)).status_code == 200
-    assert (await gateway.get("/ready", headers=owner)).status_code == 200
+    assert (await gateway.get("/live", headers=owner)).status_code == 200
 
 
 async def test_those_not_signed_in_share_their_addresss_rate(start: Start) -> None:

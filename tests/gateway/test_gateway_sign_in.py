@@ -12,7 +12,7 @@ import jwt
 import pytest
 
 from chassis import clock
-from chassis.identity import Verifier
+from chassis.identity import Verifier, listed_session
 from chassis.mongo import Database
 from chassis.problems import Unauthenticated
 from gateway.accounts.passwords import Passwords
@@ -72,25 +72,6 @@ async def test_an_unknown_login_costs_a_hash_of_the_same_parameters() -> None:
     passwords.close()
 
 
-async def test_guessing_is_slowed_down_and_the_right_password_waits_too(gateway: httpx.AsyncClient) -> None:
-    with clock.set_to(clock.now()) as now:
-        guesses = await asyncio.gather(*(post(gateway, "/token", login="admin", password="guess") for _ in range(12)))
-        assert sorted(guess.status_code for guess in guesses) == [401] * 5 + [429] * 7
-        refused = await post(gateway, "/token", **ADMIN)
-        assert (refused.status_code, refused.json()["code"]) == (429, "too_many_attempts")
-        assert 0 < int(refused.headers["retry-after"]) <= 300
-        assert (await post(gateway, "/token", login="other", password="guess")).status_code == 401
-        now.move(timedelta(minutes=5, seconds=1))
-        assert (await post(gateway, "/token", **ADMIN)).status_code == 200
-
-
-async def test_one_address_cannot_try_many_logins(start: Start) -> None:
-    gateway = await start(address_failures=3)
-    for n in range(3):
-        assert (await post(gateway, "/token", login=f"user{n}", password="guess")).status_code == 401
-    assert (await post(gateway, "/token", login="user9", password="guess")).status_code == 429
-
-
 async def test_a_right_password_forgives_the_wrong_ones_before(gateway: httpx.AsyncClient) -> None:
     for _ in range(3):
         for _ in range(4):
@@ -133,9 +114,162 @@ async def test_an_unused_session_ends_by_itself(gateway: httpx.AsyncClient) -> N
 
 async def test_signing_out_ends_the_session(gateway: httpx.AsyncClient) -> None:
     pair = await sign_in(gateway, **ADMIN)
+    other = await sign_in(gateway, **ADMIN)
     assert (await post(gateway, "/logout", refresh_token=pair["refresh_token"])).status_code == 204
     assert (await refresh(gateway, pair)).status_code == 401
+    assert (await gateway.get("/api/v1/me", headers=bearer(pair))).json()["code"] == "session_over"
     assert (await post(gateway, "/logout", refresh_token=pair["refresh_token"])).status_code == 204
+    assert (await gateway.get("/api/v1/me", headers=bearer(other))).status_code == 200
+    assert (await refresh(gateway, other)).status_code == 200
+
+
+def session_of(pair: dict[str, Any]) -> str:
+    return jwt.decode(pair["access_token"], options={"verify_signature": False})["sid"]
+
+
+@pytest.mark.parametrize("path", ["/logout", "/refresh"])
+async def test_a_made_up_secret_ends_no_session(gateway: httpx.AsyncClient, path: str) -> None:
+    pair = await sign_in(gateway, **ADMIN)
+    other = await sign_in(gateway, **ADMIN)
+    family, _, secret = pair["refresh_token"].partition(".")
+    assert family == session_of(pair)
+    made_up = [
+        f"{family}.made-up",
+        f"{family}.",
+        f"{family}.{secret[:-1]}",
+        f"{family}.{secret[:-1]}{'A' if secret[-1] != 'A' else 'B'}",
+        f"{family}.{other['refresh_token'].partition('.')[2]}",
+        f"{family}.{pair['access_token'][:100]}",
+        f"{family}.\x00",
+        f"0192f3a0-5b7c-7def-8123-456789abcdef.{secret}",
+        family,
+        "",
+    ]
+    for token in made_up:
+        refused = await post(gateway, path, refresh_token=token)
+        assert (refused.status_code, refused.json()["code"]) == (401, "session_over"), token
+    lone = await gateway.post(
+        f"/api/v1/accounts{path}",
+        content=f'{{"refresh_token": "{family}.\\ud800"}}',
+        headers={"Content-Type": "application/json"},
+    )
+    assert 400 <= lone.status_code < 500
+    for good in (pair, other):
+        assert (await gateway.get("/api/v1/me", headers=bearer(good))).status_code == 200
+        assert (await refresh(gateway, good)).status_code == 200
+
+
+async def test_any_token_of_the_session_ends_it(gateway: httpx.AsyncClient) -> None:
+    first = await sign_in(gateway, **ADMIN)
+    second = (await refresh(gateway, first)).json()
+    assert session_of(first) == session_of(second)
+    assert (await post(gateway, "/logout", refresh_token=first["refresh_token"])).status_code == 204
+    for pair in (first, second):
+        assert (await gateway.get("/api/v1/me", headers=bearer(pair))).status_code == 401
+    assert (await refresh(gateway, second)).status_code == 401
+
+
+async def test_a_reused_refresh_token_ends_the_access_tokens_too(gateway: httpx.AsyncClient) -> None:
+    first = await sign_in(gateway, **ADMIN)
+    second = (await refresh(gateway, first)).json()
+    assert (await refresh(gateway, first)).status_code == 401
+    for pair in (first, second):
+        assert (await gateway.get("/api/v1/me", headers=bearer(pair))).status_code == 401
+
+
+async def refused_soon(verifier: Verifier, token: str) -> float:
+    """Seconds until a service refuses the token."""
+    began = asyncio.get_running_loop().time()
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await verifier.verify(token)
+            except Unauthenticated:
+                return asyncio.get_running_loop().time() - began
+            await asyncio.sleep(0.02)
+
+
+def a_service(gateway: httpx.AsyncClient) -> Verifier:
+    """Checks tokens as a service does that is reached directly."""
+    return Verifier(f"{gateway.base_url}/.well-known/jwks.json", "http://127.0.0.1:8700", "salesbeat")
+
+
+@pytest.mark.parametrize("how", ["password", "signed out", "disabled", "set password", "other role", "right lost"])
+async def test_whoever_may_come_in_no_more_is_refused_within_two_seconds_everywhere(start: Start, how: str) -> None:
+    gateway = await start()
+    another = await start()  # a second gateway over the same database
+    account = await account_of(gateway, role="owner", rights=["import"])
+    pair = await sign_in(gateway, "wang.fang", "a good password")
+    service = a_service(gateway)
+    assert (await service.verify(pair["access_token"])).id == account["id"]
+    assert (await another.get("/api/v1/me", headers=bearer(pair))).status_code == 200
+    admin = {**await administrator(gateway), "If-Match": '"1"'}
+    address = f"/api/v1/accounts/{account['id']}"
+    changes = {
+        "disabled": {"disabled": True},
+        "set password": {"password": "another good one"},
+        "other role": {"role": "top_manager"},
+        "right lost": {"rights": []},
+    }
+    if how == "password":
+        body = {"current_password": "a good password", "new_password": "another good one"}
+        done = await gateway.post("/api/v1/accounts/password", json=body, headers=bearer(pair))
+    elif how == "signed out":
+        done = await post(gateway, "/logout", refresh_token=pair["refresh_token"])
+    else:
+        done = await gateway.patch(address, json=changes[how], headers=admin)
+    assert done.status_code in (200, 204), done.text
+
+    assert (await gateway.get("/api/v1/me", headers=bearer(pair))).status_code == 401
+    assert await refused_soon(service, pair["access_token"]) < 2
+    began = asyncio.get_running_loop().time()
+    await until(lambda: another.get("/api/v1/me", headers=bearer(pair)), 401)
+    assert asyncio.get_running_loop().time() - began < 2
+    if how not in ("disabled", "signed out", "right lost", "other role"):
+        again = await sign_in(gateway, "wang.fang", "another good one")
+        assert (await service.verify(again["access_token"])).id == account["id"]
+        assert (await gateway.get("/api/v1/me", headers=bearer(again))).status_code == 200
+
+
+async def test_a_service_that_is_started_later_refuses_the_tokens_of_ended_sessions(gateway: httpx.AsyncClient) -> None:
+    pair = await sign_in(gateway, **ADMIN)
+    await post(gateway, "/logout", refresh_token=pair["refresh_token"])
+    with pytest.raises(Unauthenticated, match="session_over"):
+        await a_service(gateway).verify(pair["access_token"])
+
+
+async def test_an_ended_session_is_listed_until_its_tokens_have_expired(start: Start, database: Database) -> None:
+    gateway = await start(access_minutes=1)
+    pair = await sign_in(gateway, **ADMIN)
+    await post(gateway, "/logout", refresh_token=pair["refresh_token"])
+    listed = (await gateway.get("/.well-known/ended-sessions.json")).json()
+    assert list(listed["ended"]) == [listed_session(session_of(pair))]
+    assert session_of(pair) not in str(listed)
+    newer = {"since": listed["as_of"] + 5}
+    assert (await gateway.get("/.well-known/ended-sessions.json", params=newer)).json()["ended"] == {}
+    with clock.set_to(clock.now() + timedelta(minutes=2)):
+        await asyncio.sleep(0.6)
+        assert (await gateway.get("/.well-known/ended-sessions.json")).json()["ended"] == {}
+
+
+async def test_who_signs_in_or_refreshes_while_the_password_changes_keeps_no_old_session(
+    gateway: httpx.AsyncClient, database: Database
+) -> None:
+    pairs = [await sign_in(gateway, **ADMIN) for _ in range(3)]
+    change = {"current_password": ADMIN["password"], "new_password": "a new password"}
+    changed, *others = await asyncio.gather(
+        gateway.post("/api/v1/accounts/password", json=change, headers=bearer(pairs[0])),
+        *(post(gateway, "/token", **ADMIN) for _ in range(6)),
+        *(refresh(gateway, pair) for pair in pairs),
+    )
+    assert changed.status_code == 204
+    given = [answer.json() for answer in others if answer.status_code == 200]
+    await asyncio.sleep(0.3)
+    for pair in [*pairs, *given]:
+        assert (await refresh(gateway, pair)).status_code == 401
+        assert (await gateway.get("/api/v1/me", headers=bearer(pair))).status_code == 401
+    assert await database["sessions"].count_documents({"revoked": None}) == 0
+    await sign_in(gateway, "admin", "a new password")
 
 
 async def test_a_changed_password_ends_every_session(gateway: httpx.AsyncClient) -> None:

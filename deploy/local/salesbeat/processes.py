@@ -31,6 +31,8 @@ class Process:
     port: int
     stage: int = SERVICE
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    health_port: int | None = None
+    """Where it says how it is, if not at `port`."""
     http: bool = True
     """It says at /ready whether it is, and why not; else taking connections is enough."""
     prepare: Callable[[], Awaitable[None]] = _nothing
@@ -42,11 +44,12 @@ class Process:
         """None when it is ready, or what is wrong with it."""
         if not self.http:
             return None if await answers(self.port) else f"it does not answer on port {self.port}"
+        port = self.health_port or self.port
         for path in ("/ready", "/live"):
             try:
-                status, body = await _get(self.port, path)
+                status, body = await _get(port, path)
             except (OSError, TimeoutError, ValueError):
-                return f"it does not answer on port {self.port}"
+                return f"it does not answer on port {port}"
             if status != 200:
                 return _reasons(body) or f"{path} answers {status}"
         return None
@@ -59,7 +62,7 @@ def suite(settings: LocalSettings, broker: Broker | None, admin: Credentials) ->
 
 def ports(settings: LocalSettings) -> dict[str, int]:
     """The ports that this suite will listen on, by process."""
-    wanted = ["gateway", *(f"{service}-{word}" for service in SERVICES for word in ("api", "worker"))]
+    wanted = ["gateway", "gateway-health", *(f"{service}-{word}" for service in SERVICES for word in ("api", "worker"))]
     if settings.mongodb_uri is None:
         wanted.append("mongod")
     if settings.kafka_bootstrap is None:
@@ -103,10 +106,18 @@ def _services(settings: LocalSettings, broker: Broker | None, admin: Credentials
         **(broker.environment if broker else {}),
     }
 
-    def python(name: str, module: str, *words: str, stage: int = SERVICE, **environment: str) -> Process:
+    def python(
+        name: str,
+        module: str,
+        *words: str,
+        stage: int = SERVICE,
+        health_port: int | None = None,
+        **environment: str,
+    ) -> Process:
         port = settings.port(name)
         own = {"SALESBEAT_PORT": str(port), "SALESBEAT_MONGODB_DATABASE": module}
-        return Process(name, [sys.executable, "-m", module, *words], port, stage, {**common, **own, **environment})
+        command = [sys.executable, "-m", module, *words]
+        return Process(name, command, port, stage, {**common, **own, **environment}, health_port)
 
     workers_and_apis = [
         python(f"{service}-{word}", service, word) for service in SERVICES for word in ("api", "worker")
@@ -118,7 +129,10 @@ def _services(settings: LocalSettings, broker: Broker | None, admin: Credentials
         "gateway",
         "gateway",
         stage=DOOR,
+        health_port=settings.port("gateway-health"),
         **upstreams,
+        SALESBEAT_HEALTH_HOST=LOOPBACK,
+        SALESBEAT_HEALTH_PORT=str(settings.port("gateway-health")),
         SALESBEAT_IDENTITY="embedded",
         SALESBEAT_BOOTSTRAP_ADMIN_LOGIN=admin.login,
         SALESBEAT_BOOTSTRAP_ADMIN_PASSWORD=admin.password,

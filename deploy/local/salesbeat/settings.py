@@ -28,6 +28,7 @@ BROKERS = ("auto", "apache", "embedded")
 
 OFFSETS = {
     "gateway": 0,
+    "gateway-health": 1,
     "customers-api": 11,
     "customers-worker": 12,
     "orders-api": 21,

@@ -6,10 +6,12 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from chassis.fields import BodyPart, Line, OneLine
+from chassis.http.route import ApiRoute
 from chassis.identity import ADMINISTRATOR, CallerDep
 from chassis.ids import derived_id
 from chassis.mongo import PyMongoError
@@ -18,52 +20,53 @@ from chassis.problems import Forbidden
 from chassis.service import CommandDep, VersionedCommandDep, routes
 from contracts.staff import Role
 from gateway.accounts.commands import Identity, Pair
+from gateway.accounts.ended import EndedSessions
 from gateway.accounts.keys import ALGORITHM, SigningKeys
 from gateway.accounts.model import PASSWORD_MAX, Account, normal_login
+from gateway.addresses import Proxies
 
 NOT_KEPT = {"Cache-Control": "no-store"}
 
-Login = Annotated[str, Field(min_length=1, max_length=100)]
+Login = Annotated[str, Field(min_length=1, max_length=100), OneLine]
 Password = Annotated[str, Field(min_length=1, max_length=PASSWORD_MAX)]
 Uuid = Annotated[
     str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", description="A UUID.")
 ]
 
 
-class Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+AccountId = Annotated[str, Path(max_length=200)]
 
 
-class Credentials(Body):
+class Credentials(BodyPart):
     login: Login
     password: Password
 
 
-class Refresh(Body):
+class Refresh(BodyPart):
     refresh_token: Annotated[str, Field(max_length=200)]
 
 
-class PasswordChange(Body):
+class PasswordChange(BodyPart):
     current_password: Password
     new_password: Password
 
 
-class NewAccount(Body):
+class NewAccount(BodyPart):
     """With `person` the role comes from their posting; without, give `role`."""
 
     id: Uuid | None = None
     login: Login
     password: Password
-    name: Annotated[str | None, Field(max_length=200)] = None
+    name: Line | None = None
     person: Uuid | None = None
     role: Role | None = None
     rights: list[Literal["import"]] = []
 
 
-class AccountChange(Body):
+class AccountChange(BodyPart):
     """Only what is given changes; null empties `person` or `role`."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200)] = ""
+    name: Line = ""
     password: Password = ""
     person: Uuid | None = None
     role: Role | None = None
@@ -71,7 +74,7 @@ class AccountChange(Body):
     disabled: bool = False
 
 
-class Rotation(Body):
+class Rotation(BodyPart):
     withdraw: Annotated[
         bool, Field(description="The keys before, and every token they signed, count no more (a key has leaked).")
     ] = False
@@ -100,12 +103,14 @@ def _identity(request: Request) -> Identity:
 
 IdentityDep = Annotated[Identity, Depends(_identity)]
 router = routes("accounts", "/accounts")
-published = APIRouter(tags=["accounts"])
+published = APIRouter(tags=["accounts"], route_class=ApiRoute)
 
 
 @router.post("/token", response_model=TokenPair)
 async def sign_in(body: Credentials, identity: IdentityDep, request: Request) -> Response:
-    """Sign in. Wrong passwords are counted per login and per address; too many answer 429."""
+    """Sign in. After several wrong passwords for a login at an address the next attempts are answered more slowly, and
+    with 429 where more come than have a turn.
+    """
     return _pair(await identity.sign_in(body.login, body.password, _address(request)))
 
 
@@ -117,13 +122,13 @@ async def refresh(body: Refresh, identity: IdentityDep) -> Response:
 
 @router.post("/logout", status_code=204, response_class=Response)
 async def sign_out(body: Refresh, identity: IdentityDep) -> None:
-    """End the session of this refresh token. The access token counts until it expires."""
+    """End the session of this refresh token, and its access tokens within 2 s. What is no token of it ends nothing."""
     await identity.sign_out(body.refresh_token)
 
 
 @router.post("/password", status_code=204, response_class=Response)
 async def change_password(body: PasswordChange, caller: CallerDep, identity: IdentityDep, request: Request) -> None:
-    """Change one's own password. All sessions end: sign in again."""
+    """Change one's own password. All sessions end, and their access tokens within 2 s: sign in again."""
     await identity.change_password(caller.id, body.current_password, body.new_password, _address(request))
 
 
@@ -163,13 +168,13 @@ async def rotate(body: Rotation, request: Request) -> dict[str, str]:
 
 
 @router.get("/{id}", response_model=Account, dependencies=[Depends(administrator)])
-async def read(id: str, identity: IdentityDep) -> Response:
+async def read(id: AccountId, identity: IdentityDep) -> Response:
     """Read an account (administrators)."""
     return _account(await identity.accounts.get(id))
 
 
 @router.patch("/{id}", response_model=Account, dependencies=[Depends(administrator)])
-async def change(id: str, body: AccountChange, identity: IdentityDep, command: VersionedCommandDep) -> Response:
+async def change(id: AccountId, body: AccountChange, identity: IdentityDep, command: VersionedCommandDep) -> Response:
     """Change an account (administrators): name, password, person or role, rights, disabled."""
     changes = body.model_dump(exclude_unset=True)
     return _account(await identity.change(id, command.expected or 0, changes))
@@ -181,21 +186,34 @@ async def key_set(request: Request) -> Response:
     keys: SigningKeys = request.app.state.keys
     with suppress(PyMongoError):  # the keys known go on counting while the database is away
         await keys.fresh()
-    return JSONResponse(keys.key_set(), headers={"Cache-Control": "public, max-age=60"})
+    return JSONResponse(keys.key_set(), headers={"Cache-Control": "no-cache"})  # a new key signs at once
+
+
+@published.get("/.well-known/ended-sessions.json")
+async def ended_sessions(
+    request: Request,
+    since: Annotated[float, Query(ge=0, le=1e11, allow_inf_nan=False, description="Seconds since 1970.")] = 0,
+) -> Response:
+    """The sessions that ended since then and whose access tokens have not expired: by `ended`, the first 32 digits of
+    the SHA-256 of the claim `sid`, and when the last token of each expires (seconds since 1970).
+    """
+    ended: EndedSessions = request.app.state.ended
+    return JSONResponse(asdict(await ended.since(since)), headers={"Cache-Control": "no-cache"})
 
 
 @published.get("/.well-known/openid-configuration")
 async def discovery(request: Request) -> dict[str, Any]:
     """Where what is (OpenID Connect Discovery 1.0)."""
-    base = str(request.base_url).rstrip("/")
+    issuer: str = request.app.state.settings.issuer  # never `Host`, which is whatever the caller says
+    base = issuer.rstrip("/")
     return {
-        "issuer": request.app.state.settings.issuer,
+        "issuer": issuer,
         "jwks_uri": f"{base}/.well-known/jwks.json",
         "token_endpoint": f"{base}/api/v1/accounts/token",
         "response_types_supported": ["token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [ALGORITHM],
-        "claims_supported": ["sub", "name", "role", "person", "office", "region", "offices", "rights"],
+        "claims_supported": ["sub", "name", "role", "person", "office", "region", "offices", "rights", "sid"],
     }
 
 
@@ -211,4 +229,5 @@ def _account(account: Account, status: int = 200) -> Response:
 
 
 def _address(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
+    proxies: Proxies = request.app.state.proxies
+    return proxies.client(request.scope)

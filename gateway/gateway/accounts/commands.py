@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from chassis import clock
+from chassis.identity import session_over
 from chassis.ids import new_id
 from chassis.problems import Conflict, FieldError, Forbidden, Invalid, Unauthenticated
 from contracts.staff import Role
@@ -23,6 +24,7 @@ from gateway.accounts.tokens import Tokens
 
 log = structlog.get_logger(__name__)
 
+ROLES = frozenset(Role)
 Standing = Callable[[str], Awaitable[Mapping[str, Any] | None]]
 """Asks the sales organisation who a person is today; None when they are not on the roster."""
 
@@ -58,34 +60,45 @@ class Identity:
         self._administrators = asyncio.Lock()
 
     async def sign_in(self, login: str, password: str, address: str) -> Pair:
-        """Raises Unauthenticated (the same after the same time for an unknown login), TooManyRequests."""
+        """Raises Unauthenticated (the same after the same time for an unknown login), TooManyRequests, Unavailable."""
         login = normal_login(login)
         await self.throttle.attempt(login, address)
         found = await self.accounts.with_login(login)
         right = await self.passwords.match(found[1] if found else None, password)
         if found is None or not right or found[0].disabled:
-            raise Unauthenticated("login_failed", "Login or password is wrong.", "登录名或密码错误。")
+            raise login_failed()
         account, kept = found
         await self.throttle.succeeded(login, address)
         if self.passwords.outdated(kept):
             await self.accounts.rehash(account.id, kept, await self.passwords.hash(password))
-        access = await self._access(account)
-        return self._pair(access, await self.sessions.start(account.id))
+        session = new_id()
+        access = await self._access(account, session)
+        refresh = await self.sessions.start(session, account.id)
+        # Whoever changed the account meanwhile has ended every session but this one, which was not there yet.
+        present = await self.accounts.find(account.id)
+        if present is None or _grants(present) != _grants(account):
+            await self.sessions.end(refresh)
+            raise login_failed()
+        return self._pair(access, refresh)
 
     async def refresh(self, token: str) -> Pair:
         """The access token is made first: were it refused after the rotation, the caller would have neither."""
-        account = await self.accounts.get(await self.sessions.account_of(token))
-        if account.disabled:
-            await self.sessions.end_all(account.id, "disabled")
-            raise Unauthenticated("session_over", "The session is over: sign in again.", "会话已结束:请重新登录。")
-        access = await self._access(account)
+        id, session = await self.sessions.of(token)
+        account = await self.accounts.find(id)
+        if account is None or account.disabled:
+            await self.sessions.end_all(id, "disabled")
+            raise session_over()
+        access = await self._access(account, session)
         return self._pair(access, await self.sessions.rotate(token))
 
     async def sign_out(self, token: str) -> None:
+        """Ends the session and its access tokens. Raises Unauthenticated where the token is none of the session's."""
         await self.sessions.end(token)
 
     async def change_password(self, account: str, present: str, new: str, address: str) -> None:
-        """Ends every session of the account, this one too. A wrong present password counts as a failed log-in."""
+        """Ends every session of the account with its access tokens, this one too. A wrong present password counts as a
+        failed log-in.
+        """
         found, kept = await self.accounts.with_hash(account)
         await self.throttle.attempt(found.login, address)
         if not await self.passwords.match(kept, present):
@@ -97,6 +110,7 @@ class Identity:
         changed = found.model_copy(update={"password_changed_at": _kept_now()})
         await self.accounts.put(changed, read=found.version, password=await self.passwords.hash(new))
         await self.sessions.end_all(account, "password_changed")
+        await self.throttle.forget(found.login)
 
     async def create(
         self,
@@ -134,7 +148,7 @@ class Identity:
         return account, True
 
     async def change(self, id: str, read: int, changes: Mapping[str, Any]) -> Account:
-        """By an administrator. A new password, a new person or role, or disabling it, ends its sessions."""
+        """By an administrator. Its sessions end with a new password, person or role, a lost right, or when disabled."""
         async with self._administrators:  # two who disable each other must not leave nobody
             before = await self.accounts.get(id)
             password = changes.get("password")
@@ -154,8 +168,11 @@ class Identity:
                 kept = await self.passwords.hash(password)
                 after = after.model_copy(update={"password_changed_at": _kept_now()})
             stored = await self.accounts.put(after, read=read, password=kept)
-        if kept or after.disabled or (after.person, after.role) != (before.person, before.role):
+        lost = set(before.rights) - set(after.rights)
+        if kept or lost or after.disabled or (after.person, after.role) != (before.person, before.role):
             await self.sessions.end_all(id, "account_changed")
+        if kept:
+            await self.throttle.forget(before.login)
         log.info("account_changed", account=id, fields=sorted(changes))
         return stored
 
@@ -173,17 +190,17 @@ class Identity:
         except Conflict:
             log.info("bootstrap_elsewhere", hint="another gateway made it at the same moment")
 
-    async def _access(self, account: Account) -> str:
+    async def _access(self, account: Account, session: str) -> str:
         if account.person is None:
-            return await self.tokens.issue(account, {"role": account.role})
+            return await self.tokens.issue(account, {"role": account.role}, session)
         standing = await self._standing(account.person)
-        if standing is None or not standing.get("role"):
+        if standing is None or standing.get("role") not in ROLES:
             raise Forbidden(
                 "not_on_roster",
                 "You are not on the sales organisation's roster today: ask your administrator.",
                 "您今天不在销售组织的在岗名单中:请联系管理员。",
             )
-        return await self.tokens.issue(account, standing)
+        return await self.tokens.issue(account, standing, session)
 
     def _pair(self, access: str, refresh: str) -> Pair:
         return Pair(access, refresh, int(self.tokens.life.total_seconds()))
@@ -196,6 +213,16 @@ class Identity:
             and found[0].model_dump(include=same) == wanted.model_dump(include=same)
             and await self.passwords.match(found[1], password)
         )
+
+
+def _grants(account: Account) -> dict[str, Any]:
+    """What a session of the account rests on."""
+    return account.model_dump(include={"person", "role", "rights", "disabled", "password_changed_at"})
+
+
+def login_failed() -> Unauthenticated:
+    """The same for an unknown login, a wrong password and a disabled account."""
+    return Unauthenticated("login_failed", "Login or password is wrong.", "登录名或密码错误。")
 
 
 def _kept_now() -> datetime:

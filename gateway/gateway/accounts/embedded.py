@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from chassis.mongo import Database
 from gateway.accounts.commands import Identity
+from gateway.accounts.ended import EndedSessions
 from gateway.accounts.keys import SigningKeys
 from gateway.accounts.passwords import Passwords
 from gateway.accounts.sessions import Sessions
@@ -32,7 +33,8 @@ class Embedded:
         self.keys = SigningKeys(database, published_for=life + READERS_LAG)
         tokens = Tokens(self.keys, settings.issuer, settings.audience, life)
         self._accounts = Accounts(database)
-        self._sessions = Sessions(database, timedelta(days=settings.refresh_days))
+        self.ended = EndedSessions(database, life)
+        self._sessions = Sessions(database, timedelta(days=settings.refresh_days), self.ended)
         self._throttle = Throttle(
             database,
             Allowance(
@@ -47,11 +49,11 @@ class Embedded:
             tokens,
             Standings(customers, days, tokens),
         )
-        self.verifier = OwnVerifier(self.keys, self._accounts, settings.issuer, settings.audience)
+        self.verifier = OwnVerifier(self.keys, self._accounts, self.ended, settings.issuer, settings.audience)
 
     async def prepare(self) -> None:
         """Indexes, the first key, the first administrator."""
-        for part in (self._accounts, self._sessions, self._throttle, self.keys):
+        for part in (self._accounts, self._sessions, self.ended, self._throttle, self.keys):
             await part.prepare()
         password = self._settings.bootstrap_admin_password
         await self.identity.bootstrap(

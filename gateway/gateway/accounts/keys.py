@@ -23,8 +23,10 @@ from chassis import clock
 from chassis.mongo import Database
 
 ALGORITHM = "ES256"
-RELOAD_AFTER = 30.0
-"""Seconds after which another gateway's rotation is noticed here."""
+RELOAD_AFTER = 1.0
+"""Seconds after which another gateway's rotation is noticed here. A service that meets a new key asks any of them."""
+ENDED_SESSIONS = "ended-sessions.json"
+"""Where the ended sessions are listed, seen from the key set."""
 
 
 class SigningKeys:
@@ -84,14 +86,15 @@ class SigningKeys:
         return jwt.encode(claims, key["private"], ALGORITHM, headers={"kid": key["_id"]})
 
     def key_set(self) -> dict[str, Any]:
-        """The public keys as a JSON Web Key Set (RFC 7517)."""
+        """The public keys as a JSON Web Key Set (RFC 7517), and where the ended sessions are listed."""
         now = clock.now()
         return {
             "keys": [
                 {**_public(key["private"]), "kid": key["_id"], "alg": ALGORITHM, "use": "sig"}
                 for key in self._keys
                 if key["gone_at"] is None or key["gone_at"] > now
-            ]
+            ],
+            "ended_sessions": ENDED_SESSIONS,
         }
 
     def _signing(self) -> list[dict[str, Any]]:

@@ -25,6 +25,10 @@ class Accounts:
             raise NotFound()
         return _account(kept)
 
+    async def find(self, id: str) -> Account | None:
+        kept = await self._kept.find_one({"_id": id})
+        return _account(kept) if kept else None
+
     async def with_login(self, login: str) -> tuple[Account, str] | None:
         """The account and its password's hash."""
         kept = await self._kept.find_one({"login": login})

@@ -26,8 +26,8 @@ class Tokens:
         self.life = life
         self._own: tuple[str, float] = ("", 0.0)
 
-    async def issue(self, account: Account, standing: Mapping[str, Any]) -> str:
-        """standing: role, office, region and offices, as the sales organisation says today."""
+    async def issue(self, account: Account, standing: Mapping[str, Any], session: str) -> str:
+        """standing: role, office, region and offices, as the sales organisation says today. session: ends it."""
         return await self._signed(
             {
                 "sub": account.id,
@@ -38,6 +38,7 @@ class Tokens:
                 "region": standing.get("region"),
                 "offices": list(standing.get("offices") or []),
                 "rights": account.rights,
+                "sid": session,
             },
             self.life,
         )
