@@ -228,6 +228,22 @@ async def test_signing_moves_a_visit_and_a_correction_changes_it(company: Report
     assert day["effective_visit_rate"] == rate(0.0, 0, 1, "effective_visit_rate.v1")
 
 
+def test_an_excused_stop_counts_beside_the_others_and_not_against_the_plan() -> None:
+    excused = visit("excused", committed=True, excused="leave")
+    found = counted(excused, good(committed=True), visit("missed", committed=True))
+    assert found["visits_excused/count"] == 1
+    assert (found["stops_planned/count"], found["visits_missed/count"]) == (2, 1)
+    assert (found["plan_adherence/numerator"], found["plan_adherence/denominator"]) == (1, 2)
+    alone = counted(excused)
+    assert alone == {"visits_excused/count": 1}
+
+
+def test_a_proposed_check_out_is_never_measured_time() -> None:
+    left = presence(minute=30).model_copy(update={"proposed": True})
+    assert "selling_hours/minutes" not in counted(good(check_out=left))
+    assert counted(good(check_out=left))["selling_hours/declared_minutes"] == 30
+
+
 async def test_both_denominators_of_the_deal_rate_stand_side_by_side(company: Reporting) -> None:
     """Three planned stops, one of them visited; two more visits unplanned; two deals in all."""
     visits = [
@@ -414,6 +430,7 @@ def visits(draw: st.DrawFn, visit_id: str) -> Visit:
             business_date=day,
             by=owner,
             declared=draw(st.booleans()),
+            proposed=draw(st.booleans()),
         )
         if status in ACTUAL
         else None,
@@ -436,6 +453,10 @@ def test_what_became_of_the_stops_adds_up_to_them(said: list[Visit]) -> None:
     assert found.get("visits_effective/pending", 0) + n("visits_effective") <= n("visits_done")
     assert n("visits_effective") <= found.get("signed_visits/actual", 0) <= n("visits_done") + n("visits_not_met")
     assert found.get("signed_visits/stops", 0) <= n("stops_planned")
+    proposed = [state for state in said if state.check_out is not None and state.check_out.proposed]
+    if len(proposed) == len([state for state in said if state.check_out is not None]):
+        assert "selling_hours/minutes" not in found
+    assert n("visits_excused") == sum(state.planned and state.status == "excused" for state in said)
     assert found.get("plan_adherence/numerator", 0) <= found.get("plan_adherence/denominator", 0)
 
 

@@ -126,7 +126,7 @@ async def test_a_command_that_comes_before_what_it_builds_on_is_held(world: Worl
 
 async def test_a_correction_waits_for_what_it_corrects(world: World) -> None:
     await evening(world)
-    better = said("better", "correction", "10:30", contact_name="Mr Gu")
+    better = {**said("better", "correction", "10:30", contact_name="Mr Gu"), "after": DONE["id"]}
     assert verdicts(await sent(world, better)) == ["held"]
     assert verdicts(await sent(world, COME)) == ["done"]
     assert verdicts(await sent(world, DONE)) == ["done", "done"]

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from chassis.aggregate import Command
 from chassis.scope import everything
 from contracts.envelope import Happened
-from contracts.steps import Step
 from contracts.visits import (
     Absence,
     AbsenceEvent,
@@ -24,6 +23,7 @@ from contracts.visits import (
     MarketReportStatus,
     Purpose,
     Severity,
+    Submission,
     Visit,
     VisitEvent,
     VisitPolicy,
@@ -429,7 +429,7 @@ def a_state() -> MarketReport:
         kind=MarketReportKind.COMPETITOR,
         severity=Severity.SERIOUS,
         text="text",
-        submission=Step(at=MORNING, business_date=TUESDAY, by="li"),
+        submission=Submission(at=MORNING, business_date=TUESDAY, by="li"),
         recipient="wang",
         acknowledge_by=MORNING,
     )

@@ -12,7 +12,6 @@ from chassis.aggregate import Command
 from chassis.scope import everything
 from contracts.envelope import Happened
 from contracts.staff import Role
-from contracts.steps import Step
 from contracts.visits import (
     Absence,
     AbsenceEvent,
@@ -22,6 +21,7 @@ from contracts.visits import (
     ReportStatus,
     Sections,
     Signature,
+    Submission,
 )
 from tests.contracts.sampling import held_to_sample
 from tests.visits.plans import AREA, FIRST, SECOND, WEDNESDAY, a_plan, stop
@@ -68,7 +68,7 @@ STEPS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
 
 
 def report(day: date = TUESDAY, owner: str = "li", status: ReportStatus = ReportStatus.SIGNED) -> DailyReport:
-    step = Step(at=datetime(2026, 11, 24, 12, tzinfo=UTC), business_date=day, by=owner)
+    step = Submission(at=datetime(2026, 11, 24, 12, tzinfo=UTC), business_date=day, by=owner)
     return DailyReport(
         id=an_id(f"report {owner} {day}"),
         owner=owner,
@@ -79,7 +79,7 @@ def report(day: date = TUESDAY, owner: str = "li", status: ReportStatus = Report
         revision=1,
         sections=Sections(),
         submission=step,
-        signature=Signature(**{**dict(step), "by": "wang"}) if status == ReportStatus.SIGNED else None,
+        signature=Signature(at=step.at, business_date=day, by="wang") if status == ReportStatus.SIGNED else None,
     )
 
 

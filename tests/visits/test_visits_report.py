@@ -307,9 +307,9 @@ async def test_approved_leave_is_prefilled_as_attendance(world: World) -> None:
 async def test_a_report_is_late_by_the_cut_off_of_its_own_office(
     world: World, zone: Any, who: Any, time: str, late: bool
 ) -> None:
-    world.time.set(datetime(2026, 11, 25, 6, 0, tzinfo=UTC))
-    report = await a_report(world, who, typed=PLAIN)
     at = local(zone, TUESDAY, time)
+    world.time.set(datetime.fromisoformat(at) + timedelta(minutes=90))
+    report = await a_report(world, who, typed=PLAIN)
     submitted = await world.made(who, f"daily-reports/{report['id']}/submission", {"occurred_at": at})
     assert (submitted["late"], submitted["submission"]["business_date"]) == (late, "2026-11-24")
     assert submitted["due_at"] == datetime(2026, 11, 24, 22, tzinfo=zone).astimezone(UTC).isoformat().replace(

@@ -16,7 +16,7 @@ from chassis.scope import everything
 from contracts.envelope import Happened
 from contracts.money import Money
 from contracts.orders import Cancellation, Confirmation, Credit, Order, OrderStatus
-from contracts.steps import Reasoned, Step
+from contracts.steps import Reasoned
 from contracts.visits import (
     DailyReport,
     ReportEvent,
@@ -24,6 +24,7 @@ from contracts.visits import (
     ReportStatus,
     Sections,
     Signature,
+    Submission,
     TalkLine,
     VisitStatus,
 )
@@ -316,14 +317,14 @@ class Reported:
         await self.world.repositories.reports.create(self.report, happened, Command(actor="test"), everything("a test"))
 
     async def goes_on(self, status: ReportStatus, *visits: str) -> None:
-        step = Step(at=NOW, business_date=TUESDAY, by="li")
+        step = Submission(at=NOW, business_date=TUESDAY, by="li")
         update: dict[str, Any] = {"status": status}
         if visits:
             update["sections"] = Sections(talks=[talk(visit) for visit in visits])
         if status == ReportStatus.SUBMITTED:
             update["submission"] = step
         if status == ReportStatus.RETURNED:
-            update["returned"] = Reasoned(**dict(step), reason="x")
+            update["returned"] = Reasoned(at=NOW, business_date=TUESDAY, by="li", reason="x")
         if status == ReportStatus.CORRECTING:
             update |= {"revision": self.report.revision + 1, "submission": None, "signature": None}
         if status == ReportStatus.SIGNED:

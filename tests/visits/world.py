@@ -149,6 +149,10 @@ def said(state: Published, version: int = 1, topic: str | None = None) -> Receiv
     )
 
 
+AS_IT_STANDS = "as it stands"
+REPLACING = ("amendment", "correction", "evaluation")
+
+
 class _Record:
     def __init__(self, topic: str, subject: str, value: bytes) -> None:
         self.topic, self.partition, self.offset = topic, 0, 0
@@ -211,8 +215,21 @@ class World:
         return [json.loads(event)["type"].rpartition(".")[2] for event in await self.events(collection, aggregate_id)]
 
     async def post(
-        self, who: Any, path: str, body: Mapping[str, Any] | None = None, key: str | None = None, version: Any = None
+        self,
+        who: Any,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        key: str | None = None,
+        version: int | str | None = AS_IT_STANDS,
     ) -> httpx.Response:
+        """version: for If-Match. A step that replaces content says the present one, unless another one is given."""
+        if version == AS_IT_STANDS:
+            record, _, step = path.rpartition("/")
+            version = None
+            if step in REPLACING:
+                told = await self.door.get(f"/api/v1/{record}", headers=self.door.as_(ADMIN))
+                version = told.json().get("version")
+        assert version is None or isinstance(version, int)
         return await self.door.post(f"/api/v1/{path}", json=body or {}, headers=self.door.as_(who, key, version))
 
     async def patch(self, who: Any, path: str, body: Mapping[str, Any], version: int | None = None) -> httpx.Response:

@@ -19,6 +19,16 @@ from contracts.steps import Reasoned, Step
 TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 """A time of day in the office's zone, such as 09:30."""
 
+DueTime = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d(\+1)?$")]
+"""A cut-off in the office's zone: 22:00 on the day itself, or 09:00+1 on the morning after."""
+
+
+class Submission(Step):
+    """A step for which a time is set. `at` is when it is said to have happened, `recorded_at` when it came here."""
+
+    recorded_at: AwareDatetime | None = None
+    """The server's time, UTC; None in what was written before both times were kept."""
+
 
 class Owned(Published):
     """Whose work it is, where they worked on the business date, and that date by their office's calendar."""
@@ -95,7 +105,7 @@ class PlanRevision(Published):
 
     revision: int
     stops: list[Stop]
-    submission: Step
+    submission: Submission
     signature: Signature
     returns: int = 0
     """How often the form had been returned when this revision was signed."""
@@ -106,11 +116,17 @@ class VisitPlan(Owned):
     revision: int
     stops: list[Stop]
     note: str | None = None
-    submission: Step | None = None
+    submission: Submission | None = None
     first_submitted_at: AwareDatetime | None = None
     """When it was handed in for the first time: by this it is on time or late, however often it is returned."""
+    first_arrived_at: AwareDatetime | None = None
+    """When that first submission came here; of an import, when it is said to have happened."""
+    due_at: AwareDatetime | None = None
+    """The office's cut-off, as it was in force at the first submission."""
     late: bool = False
-    """Submitted after the office's cut-off."""
+    """Handed in after the office's cut-off, or said to be in time and come here more than its sync_grace later."""
+    late_arrival: bool = False
+    """Said to be in time, but it came here more than the office's sync_grace after the cut-off: it counts as late."""
     returned: Reasoned | None = None
     returns: int = 0
     signature: Signature | None = None
@@ -142,9 +158,10 @@ class PlanEvent(StrEnum):
 
 
 class Position(Published):
-    latitude: float = Field(ge=-90, le=90)
-    longitude: float = Field(ge=-180, le=180)
-    accuracy_m: float | None = Field(default=None, ge=0)
+    latitude: float = Field(ge=-90, le=90, allow_inf_nan=False)
+    longitude: float = Field(ge=-180, le=180, allow_inf_nan=False)
+    accuracy_m: float | None = Field(default=None, ge=0, le=20_100_000, allow_inf_nan=False)
+    """Metres; half the way around the earth at most."""
 
 
 class Verdict(StrEnum):
@@ -163,6 +180,10 @@ class Presence(Step):
     distance_m: int | None = None
     declared: bool = False
     """Entered afterwards, not by the device at the time."""
+    recorded_at: AwareDatetime | None = None
+    """When it came here: the server's time."""
+    proposed: bool = False
+    """A check-out that nobody made by the end of the office's day: a proposal, always declared, never measured."""
 
 
 class Outcome(StrEnum):
@@ -226,8 +247,16 @@ class Evaluation(Step):
     note: str | None = None
 
 
+class Excuse(StrEnum):
+    """Why nobody is expected at a planned stop: approved leave, a holiday of the office, or the person has left."""
+
+    LEAVE = "leave"
+    HOLIDAY = "holiday"
+    LEFT = "left"
+
+
 class VisitStatus(StrEnum):
-    """planned → checked_in → completed / not_met; planned → missed / cancelled / moved / withdrawn."""
+    """planned → checked_in → completed / not_met; planned → missed / cancelled / moved / withdrawn / excused."""
 
     PLANNED = "planned"
     CHECKED_IN = "checked_in"
@@ -237,6 +266,7 @@ class VisitStatus(StrEnum):
     CANCELLED = "cancelled"
     MOVED = "moved"
     WITHDRAWN = "withdrawn"
+    EXCUSED = "excused"
 
 
 class Visit(Owned):
@@ -266,6 +296,8 @@ class Visit(Owned):
     reason: str | None = None
     """Why it was cancelled, moved or missed, or why nobody was met."""
     moved_to: date | None = None
+    excused: Excuse | None = None
+    """Why it is excused; None unless it is."""
     report: str | None = None
     """The daily report in which it stands."""
     signed: ReportSignature | None = None
@@ -285,6 +317,9 @@ class VisitEvent(StrEnum):
     CANCELLED = "sales.visit.cancelled"
     MOVED = "sales.visit.moved"
     WITHDRAWN = "sales.visit.withdrawn"
+    EXCUSED = "sales.visit.excused"
+    DUE_AGAIN = "sales.visit.due_again"
+    CHECK_OUT_PROPOSED = "sales.visit.check_out_proposed"
     COST_RECORDED = "sales.visit.cost_recorded"
     ORDER_ATTRIBUTED = "sales.visit.order_attributed"
     REPORTED = "sales.visit.reported"
@@ -352,6 +387,8 @@ class TalkLine(Published):
     results: list[PurposeResult] = []
     next_step: NextStep | None = None
     comment: str | None = None
+    check_out_proposed: bool = False
+    """Nobody made the check-out by the end of the day, so its time is a proposal."""
 
 
 class Severity(StrEnum):
@@ -464,7 +501,7 @@ class ReportRevision(Published):
 
     revision: int
     sections: Sections
-    submission: Step
+    submission: Submission
     signature: Signature
     hash: str
     """SHA-256 of the sections in canonical JSON."""
@@ -476,10 +513,15 @@ class DailyReport(Owned):
     status: ReportStatus
     revision: int
     sections: Sections
-    submission: Step | None = None
+    submission: Submission | None = None
     first_submitted_at: AwareDatetime | None = None
     """When it was handed in for the first time: by this it is on time or late, however often it is returned."""
+    first_arrived_at: AwareDatetime | None = None
+    """When that first submission came here; of an import, when it is said to have happened."""
     late: bool = False
+    """Handed in after the office's cut-off, or said to be in time and come here more than its sync_grace later."""
+    late_arrival: bool = False
+    """Said to be in time, but it came here more than the office's sync_grace after the cut-off: it counts as late."""
     due_at: AwareDatetime | None = None
     returned: Reasoned | None = None
     returns: int = 0
@@ -564,14 +606,14 @@ class MarketReport(Owned):
     visit: str | None = None
     customer: str | None = None
     customer_name: str | None = None
-    submission: Step
+    submission: Submission
     level: int = 0
     """How many levels it has been escalated."""
     recipient: str | None = None
     """Who has to acknowledge it now."""
     acknowledge_by: AwareDatetime
     escalations: list[Escalation] = []
-    acknowledgement: Step | None = None
+    acknowledgement: Submission | None = None
     actions: list[Action] = []
     closure: Reasoned | None = None
 
@@ -609,7 +651,14 @@ class FormDuty(Owned):
     form: Form
     status: FormStatus
     due_at: AwareDatetime
+    arrive_by: AwareDatetime | None = None
+    """`due_at` and the office's sync_grace: what is said to be in time must have come here by then."""
     submitted_at: AwareDatetime | None = None
+    """When it is said to have been handed in for the first time."""
+    arrived_at: AwareDatetime | None = None
+    """When that came here; of an import, when it is said to have happened."""
+    late_arrival: bool = False
+    """Said to be in time, but it came here after `arrive_by`: it counts as late."""
     returned: int = 0
     """How often it was returned."""
     signed_at: AwareDatetime | None = None
@@ -773,8 +822,10 @@ class VisitPolicy(Published):
     """The first day for which forms are due; None: none yet."""
     plan_due: TimeOfDay = "09:00"
     """On the day itself."""
-    report_due: TimeOfDay = "22:00"
-    """On the day itself."""
+    report_due: DueTime = "22:00"
+    """On the day itself, or with +1 on the day after."""
+    sync_grace: int = Field(default=120, ge=0, le=2_880)
+    """Minutes after a cut-off within which what is said to be in time must have come here."""
     position_required: bool = False
     """A visit counts as effective only with a verified position."""
     radius_m: int = Field(default=500, ge=10, le=100_000)

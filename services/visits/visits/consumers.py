@@ -21,6 +21,7 @@ from contracts.topics import (
     VISIT_POLICIES,
     VISITS,
 )
+from visits.batch import commands as batches
 from visits.complaint_line import commands as complaint_lines
 from visits.daily_report import commands as daily_reports
 from visits.form_duty import commands as form_duties
@@ -28,6 +29,7 @@ from visits.market_report import commands as market_reports
 from visits.meeting import commands as meetings
 from visits.plan import commands as plans
 from visits.repositories import Repositories
+from visits.visit import excused_stops
 from visits.visit import reactions as visits
 
 Reaction = Callable[[Repositories, Sequence[Received]], Awaitable[None]]
@@ -44,10 +46,10 @@ REACTIONS: Mapping[str, tuple[Reaction, ...]] = {
         visits.follow_reports,
     ),
     ORDERS.name: (visits.attribute_orders,),
-    VISITS.name: (visits.attribute_to_visits,),
-    ABSENCES.name: (form_duties.absences_said,),
-    OFFICES.name: (form_duties.offices_said,),
-    PEOPLE.name: (form_duties.people_said,),
+    VISITS.name: (visits.attribute_to_visits, batches.touched),
+    ABSENCES.name: (form_duties.absences_said, excused_stops.on_absences),
+    OFFICES.name: (form_duties.offices_said, excused_stops.on_offices),
+    PEOPLE.name: (form_duties.people_said, excused_stops.on_people),
     VISIT_POLICIES.name: (form_duties.policies_said,),
     COMPLAINTS.name: (complaint_lines.complaints_said,),
 }

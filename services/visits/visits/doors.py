@@ -16,6 +16,7 @@ from contracts.backdating import business_date, check_time, instant
 from contracts.envelope import Imported
 from contracts.staff import Office, Person
 from contracts.steps import Step
+from contracts.visits import Submission
 from visits import rights
 from visits.known import Place
 from visits.repositories import Repositories
@@ -42,6 +43,20 @@ class Act:
     @property
     def any_past(self) -> bool:
         return any_past(self.caller)
+
+    @property
+    def recorded_at(self) -> datetime:
+        """When it came here: the server's time, UTC in whole seconds."""
+        return instant(None, self.now)
+
+    @property
+    def arrived_at(self) -> datetime:
+        """The same; of an import, which brings what happened long ago, when it is said to have happened."""
+        return self.at if self.any_past else self.recorded_at
+
+    def recorded(self, step: Step) -> Submission:
+        """A step of this act with both times: when it is said to have happened, and when it came here."""
+        return Submission(**dict(step), recorded_at=self.recorded_at)
 
     def step(self, office: Office) -> Step:
         """The act as a step that counts for the office's day. Raises NotPossible for a day too far back."""

@@ -8,9 +8,11 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
+from chassis.fields import Day
+
 Filter = Annotated[str | None, Query(max_length=200)]
-From = Annotated[date | None, Query(alias="from", description="First business date.")]
-To = Annotated[date | None, Query(alias="to", description="Last business date.")]
+From = Annotated[Day | None, Query(alias="from", description="First business date.")]
+To = Annotated[Day | None, Query(alias="to", description="Last business date.")]
 
 
 def where(fields: Mapping[str, Any], first: date | None = None, last: date | None = None) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from contracts.visits import (
     VisitPlan,
     VisitPolicy,
 )
+from visits.absence.model import claims as absence_claims
 from visits.known import Known
 from visits.line import Line
 
@@ -52,7 +53,7 @@ class Repositories:
         self.market_reports = Repository(database, "market_reports", MARKET_REPORTS, MarketReport)
         self.meetings = Repository(database, "meetings", MEETINGS, Meeting)
         self.tasks = Repository(database, "tasks", TASKS, Task)
-        self.absences = Repository(database, "absences", ABSENCES, Absence)
+        self.absences = Repository(database, "absences", ABSENCES, Absence, keys=absence_claims)
         self.policies = Repository(database, "policies", VISIT_POLICIES, VisitPolicy)
         self.known = Known(database)
         self.line = Line(self.known, self.absences)
@@ -75,21 +76,93 @@ class Repositories:
         )
 
     async def prepare(self) -> None:
-        """Make the indexes; harmless to repeat."""
+        """Make the indexes; harmless to repeat. tests/visits/test_visits_indexes.py holds the queries to them."""
         by_day = [{"keys": [(field, 1), ("business_date", 1), ("_id", 1)]} for field in LISTED_BY]
+        in_order = {"keys": [("business_date", 1), ("_id", 1)]}
         # One plan and one report for each person and day.
         one_a_day = {"keys": [("owner", 1), ("business_date", 1)], "unique": True}
-        await self.policies.prepare()
-        await self.absences.prepare(*by_day)
         waiting = {"keys": [("status", 1), ("submission.at", 1), ("_id", 1)]}
-        await self.plans.prepare(one_a_day, *by_day[1:], {"keys": [("stops.id", 1)]}, waiting)
-        await self.visits.prepare(*by_day, {"keys": [("customer", 1), ("business_date", 1)]}, {"keys": [("plan", 1)]})
-        await self.calls.prepare(*by_day)
-        await self.reports.prepare(one_a_day, *by_day[1:], waiting)
-        confirmed = [("confirmation.credit.person", 1), ("confirmation.business_date", 1)]
-        await self.known.orders.collection.create_index(confirmed)
+        returned = {"keys": [("owner", 1), ("status", 1), ("returned.at", 1), ("_id", 1)]}
+        await self.policies.prepare()
+        await self.absences.prepare(
+            *by_day,
+            in_order,
+            {"keys": [("keys.days", 1)], "unique": True, "partialFilterExpression": {"keys.days": {"$exists": True}}},
+            {"keys": [("deputy", 1), ("status", 1), ("last_day", 1)]},
+            {"keys": [("status", 1), ("business_date", 1), ("_id", 1)]},
+            {"keys": [("office", 1), ("kind", 1), ("status", 1), ("returned_on", 1), ("long_away_alerted", 1)]},
+            {"keys": [("returned_on", 1), ("long_away_alerted", 1)]},
+        )
+        # A stop's id is the id of its visit, so no two plans have it; two plans without stops share none.
+        stop_ids = {
+            "keys": [("stops.id", 1)],
+            "unique": True,
+            "partialFilterExpression": {"stops.id": {"$exists": True}},
+        }
+        await self.plans.prepare(
+            one_a_day,
+            *by_day[1:],
+            in_order,
+            stop_ids,
+            {"keys": [("in_force.id", 1)]},
+            waiting,
+            returned,
+            {"keys": [("office", 1), ("status", 1), ("business_date", 1)]},
+        )
+        await self.visits.prepare(
+            *by_day,
+            in_order,
+            {"keys": [("customer", 1), ("business_date", 1)]},
+            {"keys": [("plan", 1)]},
+            {"keys": [("orders.order", 1)]},
+            {"keys": [("report", 1)]},
+            {"keys": [("office", 1), ("status", 1), ("business_date", 1)]},
+        )
+        await self.calls.prepare(*by_day, in_order)
+        # A line's id is the id of its complaint, so no two reports have it.
+        line_ids = {
+            "keys": [("sections.complaints.id", 1)],
+            "unique": True,
+            "partialFilterExpression": {"sections.complaints.id": {"$exists": True}},
+        }
+        await self.reports.prepare(one_a_day, *by_day[1:], in_order, waiting, returned, line_ids)
         await self.complaints.prepare({"keys": [("report", 1)]})
-        await self.duties.prepare(*by_day, {"keys": [("status", 1), ("due_at", 1)]})
-        await self.market_reports.prepare(*by_day, {"keys": [("status", 1), ("acknowledge_by", 1)]})
-        await self.meetings.prepare(*by_day)
-        await self.tasks.prepare(*by_day, {"keys": [("status", 1), ("owner", 1)]})
+        await self.duties.prepare(
+            *by_day, in_order, {"keys": [("status", 1), ("due_at", 1)]}, {"keys": [("owner", 1), ("status", 1)]}
+        )
+        await self.market_reports.prepare(
+            *by_day,
+            in_order,
+            {"keys": [("status", 1), ("acknowledge_by", 1)]},
+            {"keys": [("recipient", 1), ("status", 1), ("acknowledge_by", 1), ("_id", 1)]},
+        )
+        await self.meetings.prepare(*by_day, in_order, {"keys": [("participants.person", 1)]})
+        await self.tasks.prepare(*by_day, in_order, {"keys": [("owner", 1), ("status", 1), ("due", 1), ("_id", 1)]})
+        await self._prepare_copies()
+        await self._prepare_batches()
+
+    async def _prepare_copies(self) -> None:
+        known = self.known
+        for copies, keys in (
+            (known.orders, [("confirmation.credit.person", 1), ("confirmation.business_date", 1)]),
+            (known.orders, [("visit", 1)]),
+            (known.orders, [("owner", 1), ("business_date", 1), ("customer", 1)]),
+            (known.people, [("postings.office", 1)]),
+            (known.people, [("postings.role", 1)]),
+            (known.people, [("postings.manager", 1)]),
+            (known.targets, [("person", 1), ("month", 1)]),
+        ):
+            await copies.collection.create_index(keys)
+
+    async def _prepare_batches(self) -> None:
+        """Most commands are done, so the indexes of the held ones hold these only."""
+        commands, held = self.database["batch_commands"], {"verdict": "held"}
+        for name, keys, only in (
+            ("held_in_order", [("whose", 1), ("occurred_at", 1), ("_id", 1)], held),
+            ("held_since", [("whose", 1), ("since", 1)], held),
+            ("held_of_visit", [("whose", 1), ("visit", 1)], held),
+            ("waiting_for_visit", [("visit", 1)], held),
+            ("held_and_ready", [("whose", 1), ("ready", 1), ("occurred_at", 1)], {**held, "ready": True}),
+        ):
+            await commands.create_index(keys, partialFilterExpression=only, name=name)
+        await commands.create_index([("forget_at", 1)], expireAfterSeconds=0, name="forgotten")

@@ -1,8 +1,10 @@
 """What a visit contributes, on its business date, to whose visit it is (domain.md A4, V-03, V-06, V-17).
 
-- stops_planned: planned stops, all but the cancelled, moved and withdrawn. visits_done, visits_not_met,
+- stops_planned: planned stops, all but the cancelled, moved, withdrawn and excused. visits_done, visits_not_met,
   visits_missed and visits_open are what became of them; visits_unplanned were done or not met without a stop. So
   stops_planned + visits_unplanned = visits_done + visits_not_met + visits_missed + visits_open, always.
+- visits_excused: planned stops to which nobody was expected, because of approved leave, a holiday or because their owner
+  had left. They stand beside that sum, and plan_adherence leaves them out.
 - visits_effective 有效访问 (v1): completed, a named contact met, an outcome for at least one purpose that it was
   for, and not every outcome "no result". Where the office's rules said so at the check-in, only with a position that
   was verified then.
@@ -10,9 +12,10 @@
 - Both count once the daily report in which the visit stands is signed; until then they are pending, beside the
   count. signed_visits holds the denominators of their rates, gated in the same way.
 - plan_adherence: of the stops in the last revision signed before the day began, whatever became of them later,
-  those visited (done or not met) on the day itself.
+  those visited (done or not met) on the day itself. An excused one counts only if somebody went all the same.
 - visit_cost: every cost of the visit, whatever its state.
-- selling_hours: whole minutes from check-in to check-out; `declared_minutes` where either was entered afterwards.
+- selling_hours: whole minutes from check-in to check-out; `declared_minutes` where either was entered afterwards, or the
+  check-out was proposed because nobody had made it by the end of the day.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from reporting.totals import Cell, Contribution
 
 ACTUAL = frozenset({"completed", "not_met"})
 OPEN = frozenset({"planned", "checked_in"})
-GONE = frozenset({"cancelled", "moved", "withdrawn"})
+GONE = frozenset({"cancelled", "moved", "withdrawn", "excused"})
 """Stops of which nothing is expected on that day any more."""
 
 
@@ -35,6 +38,7 @@ class _Presence(msgspec.Struct):
     at: datetime
     business_date: date
     declared: bool = False
+    proposed: bool = False
     verdict: str = "unverified"
 
 
@@ -106,6 +110,8 @@ def read(payload: bytes) -> Reading:
         add("visits_not_met", {"count": 1})
     if visit.status == "missed":
         add("visits_missed", {"count": 1})
+    if visit.planned and visit.status == "excused":
+        add("visits_excused", {"count": 1})
     if stop and visit.status in OPEN:
         add("visits_open", {"count": 1})
     if actual and not visit.planned:
@@ -117,7 +123,7 @@ def read(payload: bytes) -> Reading:
         add("visits_deal", {gate: 1})
     if visit.signed is not None and (actual or stop):
         add("signed_visits", {"actual": int(actual), "stops": int(stop)})
-    if visit.committed:
+    if visit.committed and visit.status != "excused":
         add("plan_adherence", {"numerator": int(actual and _on_the_day(visit)), "denominator": 1})
     cost: dict[str, int] = {}
     for claimed in visit.costs:
@@ -127,7 +133,7 @@ def read(payload: bytes) -> Reading:
         add("visit_cost", cost)
     if visit.check_in is not None and visit.check_out is not None:
         minutes = (visit.check_out.at - visit.check_in.at) // timedelta(minutes=1)
-        declared = visit.check_in.declared or visit.check_out.declared
+        declared = visit.check_in.declared or visit.check_out.declared or visit.check_out.proposed
         add("selling_hours", {"declared_minutes" if declared else "minutes": minutes})
     row = {"customer": visit.customer, "customer_name": visit.customer_name, "status": visit.status}
     return Reading(row, found)
@@ -162,6 +168,7 @@ SOURCE = Source(
         "visits_missed": _COUNT,
         "visits_unplanned": _COUNT,
         "visits_open": _COUNT,
+        "visits_excused": _COUNT,
         "visits_effective": _GATED,
         "visits_deal": _GATED,
         "signed_visits": Shape(counts=("actual", "stops"), shown=False),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
 from fastapi import Query, Request
@@ -10,6 +9,7 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from chassis.entries import Entry, Id, LongText, NewEntry, Reasoned, Text, record_id
+from chassis.fields import Day
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
 from chassis.service import CommandDep, answer, answer_page, routes
@@ -23,8 +23,8 @@ router = routes("absences")
 
 class NewAbsence(NewEntry):
     kind: AbsenceKind
-    first_day: date
-    last_day: date = Field(description="Inclusive.")
+    first_day: Day
+    last_day: Day = Field(description="Inclusive.")
     reason: LongText
     place: Text | None = Field(None, description="Where a trip leads.")
     deputy: Id | None = Field(None, description="Who signs in their place meanwhile.")
@@ -104,8 +104,8 @@ async def page(
     region: Filter = None,
     kind: AbsenceKind | None = None,
     status: AbsenceStatus | None = None,
-    first: Annotated[date | None, Query(alias="from", description="Still away on this day, or later.")] = None,
-    last: Annotated[date | None, Query(alias="to", description="Away on this day already, or before.")] = None,
+    first: Annotated[Day | None, Query(alias="from", description="Still away on this day, or later.")] = None,
+    last: Annotated[Day | None, Query(alias="to", description="Away on this day already, or before.")] = None,
 ) -> Response:
     fields = {"owner": owner, "office": office, "region": region, "kind": kind, "status": status}
     return answer_page(await queries.page(repositories(request), caller, paging, fields, first, last))

@@ -11,6 +11,7 @@ from datetime import date
 
 from chassis import clock
 from chassis.aggregate import Command, Decision, Stored
+from chassis.mongo import DuplicateKey
 from chassis.problems import Conflict, Invalid
 from chassis.scope import everything
 from contracts.steps import Step
@@ -24,7 +25,6 @@ from visits.policy import queries as policies
 from visits.repositories import Repositories
 from visits.signing import to_decide
 
-IN_FORCE = (AbsenceStatus.APPLIED, AbsenceStatus.APPROVED)
 ALERTED_A_TURN = 500
 
 
@@ -71,7 +71,12 @@ async def apply(
                 field="deputy",
             )
     await _free(repositories, applied)
-    return await repositories.absences.create(applied, happened, act.command, rights.reach(act.caller))
+    try:
+        return await repositories.absences.create(applied, happened, act.command, rights.reach(act.caller))
+    except DuplicateKey:
+        # Another one of these days was applied for at the same moment.
+        await _free(repositories, applied)
+        raise _overlaps(applied, None) from None
 
 
 async def approve(repositories: Repositories, act: Act, absence_id: str, reason: str) -> Stored[Absence]:
@@ -120,26 +125,22 @@ async def watch_trips(repositories: Repositories) -> None:
 
 async def _free(repositories: Repositories, absence: Absence) -> None:
     """Raises Conflict (absence_overlaps) where the person is away on one of the days already."""
+    days = model.claims(absence)["days"]
     there = await repositories.absences.find(
-        everything("their own other absences"),
-        {
-            "owner": absence.owner,
-            "status": {"$in": list(IN_FORCE)},
-            "business_date": {"$lte": absence.last_day.isoformat()},
-            "last_day": {"$gte": absence.business_date.isoformat()},
-        },
+        everything("their own other absences"), {"keys.days": {"$in": days}}, limit=1
     )
-    # Whoever came back from a trip early is here again.
-    first = absence.business_date
-    away = [one.state for one in there if one.state.returned_on is None or one.state.returned_on > first]
-    if away:
-        raise Conflict(
-            "absence_overlaps",
-            f"There is an absence from {away[0].business_date} to {away[0].last_day} already: cancel it, or choose "
-            "other days.",
-            f"已有 {away[0].business_date} 至 {away[0].last_day} 的请假或出差:请先取消,或选择其他日期。",
-            absence=away[0].id,
-        )
+    if there:
+        raise _overlaps(absence, there[0].state)
+
+
+def _overlaps(absence: Absence, other: Absence | None) -> Conflict:
+    first, last = (other.business_date, other.last_day) if other else (absence.business_date, absence.last_day)
+    return Conflict(
+        "absence_overlaps",
+        f"There is an absence from {first} to {last} already: cancel it, or choose other days.",
+        f"已有 {first} 至 {last} 的请假或出差:请先取消,或选择其他日期。",
+        absence=other.id if other else None,
+    )
 
 
 async def _decided(

@@ -10,7 +10,7 @@ A trip lasts until its return is entered, so that one who has not come back in t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from contracts.envelope import Happened
 from contracts.refusals import NotPossible, WrongState
@@ -29,6 +29,25 @@ ALLOWED: Mapping[str, frozenset[AbsenceStatus]] = {
     "return": frozenset({AbsenceStatus.APPROVED}),
 }
 """The states from which each step is possible; `possible` knows what a trip's return changes."""
+
+
+def claims(absence: Absence) -> dict[str, list[str]]:
+    """The days that the absence takes, as `<person>/<day>`, under `days`; nothing where it takes none.
+
+    They are written with the absence, in one write, and a unique index holds them: so no two absences of a person
+    share a day, however many are applied for at once. What was refused or cancelled takes no day, and a trip none from
+    its return on.
+    """
+    if absence.status not in (AbsenceStatus.APPLIED, AbsenceStatus.APPROVED):
+        return {}
+    last = absence.last_day
+    if absence.returned_on is not None:
+        last = min(last, absence.returned_on - timedelta(days=1))
+    count = (last - absence.business_date).days + 1
+    if count < 1:
+        return {}
+    days = (absence.business_date + timedelta(days=number) for number in range(count))
+    return {"days": [f"{absence.owner}/{day.isoformat()}" for day in days]}
 
 
 def possible(absence: Absence) -> list[str]:

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import Request
 from fastapi.responses import Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from chassis.entries import Change, Id, LongText, NewEntry, Text, record_id
+from chassis.fields import Instant
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
 from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page, routes
@@ -26,7 +27,7 @@ class NewCall(NewEntry):
     direction: Direction
     customer: Id | None = None
     contact_name: Text | None = None
-    started_at: AwareDatetime
+    started_at: Instant
     seconds: Seconds
     result: LongText | None = None
     external_id: Id | None = Field(None, description="The telephone system's own id: one call is logged once.")

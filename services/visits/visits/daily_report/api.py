@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Any
 
 import orjson
 from fastapi import Path, Query, Request
 from fastapi.responses import Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from chassis import ids, money
 from chassis.aggregate import Command
 from chassis.entries import Change, Entry, Id, LongText, NewEntry, NewId, Reasoned, Text, record_id
+from chassis.fields import BodyPart, Day
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
 from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page, routes
@@ -46,8 +46,8 @@ def _collected(amount: Money) -> Money:
     return amount
 
 
-class _Line(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class _Line(BodyPart):
+    """A line of a section."""
 
 
 class Attended(_Line):
@@ -83,7 +83,7 @@ class OfCustomer(_Line):
 
 
 class NewReport(NewEntry):
-    business_date: date
+    business_date: Day
 
 
 class ReportChange(Change):
@@ -108,7 +108,7 @@ class ReportChange(Change):
 class Assignment(_Line):
     assignee: Id | None = Field(None, description="Without one, the person whose report it is.")
     text: LongText
-    due: date | None = None
+    due: Day | None = None
 
 
 class Signing(Entry):
@@ -178,9 +178,9 @@ async def sign(
 
 @router.post("/daily-reports/{report_id}/correction", summary="Begin the correction of a signed report")
 async def correct(
-    request: Request, caller: CallerDep, command: CommandDep, report_id: RecordId, body: Reasoned
+    request: Request, caller: CallerDep, command: VersionedCommandDep, report_id: RecordId, body: Reasoned
 ) -> Response:
-    """A new revision; the signed one stays readable and counts until the new one is signed."""
+    """A new revision; the signed one stays readable and counts until the new one is signed. Needs `If-Match`."""
     acting = await act(request, caller, command, body)
     return answer(await commands.correct(repositories(request), acting, report_id, body.reason))
 

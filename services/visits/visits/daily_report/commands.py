@@ -26,6 +26,7 @@ from contracts.visits import (
     AbsenceStatus,
     Action,
     DailyReport,
+    Form,
     Presentness,
     ReportStatus,
     Sections,
@@ -36,7 +37,7 @@ from visits import rights
 from visits.backdated import check_day
 from visits.daily_report import model, prefill
 from visits.doors import Act
-from visits.form_duty.cutoff import due_at
+from visits.form_duty.cutoff import Deadline, deadline
 from visits.known import Place
 from visits.policy import queries as policies
 from visits.repositories import Repositories
@@ -69,7 +70,7 @@ async def draft(repositories: Repositories, act: Act, place: Place, report_id: s
             "status": ReportStatus.DRAFT,
             "revision": 1,
             "sections": Sections(),
-            "due_at": await _due_at(repositories, place.office, place.day),
+            "due_at": (await _deadline(repositories, place.office, place.day)).due_at,
             "imported": act.imported,
         }
     )
@@ -115,7 +116,8 @@ async def submit(repositories: Repositories, act: Act, report_id: str) -> Stored
         known, office = await asyncio.gather(
             facts(repositories, report.owner, report.business_date), repositories.known.office(report.office)
         )
-        return model.submit(report, step, known, await _due_at(repositories, office, report.business_date))
+        due = await _deadline(repositories, office, report.business_date)
+        return model.submit(report, act.recorded(step), act.arrived_at, known, due)
 
     return await _own_step(repositories, act, report_id, decide)
 
@@ -293,9 +295,8 @@ async def _not_of_another(repositories: Repositories, report: DailyReport, lines
         used.add(line)
 
 
-async def _due_at(repositories: Repositories, office: Office, day: date) -> Any:
-    policy = await policies.of(repositories, office.id)
-    return due_at(office, day, policy.report_due)
+async def _deadline(repositories: Repositories, office: Office, day: date) -> Deadline:
+    return deadline(office, await policies.of(repositories, office.id), Form.REPORT, day)
 
 
 async def _own_step(

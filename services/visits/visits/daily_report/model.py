@@ -34,8 +34,10 @@ from contracts.visits import (
     Section,
     Sections,
     Signature,
+    Submission,
 )
 from visits.daily_report import prefill
+from visits.form_duty.cutoff import Deadline
 
 Outcome = tuple[DailyReport, Happened]
 
@@ -92,10 +94,13 @@ def edit(report: DailyReport, step: Step, typed: Mapping[str, Any], known: prefi
     return _written(report, sections), _happened(ReportEvent.DRAFTED, step)
 
 
-def submit(report: DailyReport, step: Step, known: prefill.Facts, due_at: datetime) -> Outcome:
+def submit(
+    report: DailyReport, step: Submission, arrived_at: datetime, known: prefill.Facts, deadline: Deadline
+) -> Outcome:
     """Handed in to the supervisor, with the visits and orders as they stand now.
 
-    due_at: the office's cut-off for that day. Raises NotPossible (sections_missing, visits_open, before_the_day).
+    arrived_at: when it came here, or for an import when it is said to have happened. deadline: the office's for that
+    day; it counts at the first submission. Raises NotPossible (sections_missing, visits_open, before_the_day).
     """
     _follows(report, "submission")
     if step.business_date < report.business_date:
@@ -126,14 +131,15 @@ def submit(report: DailyReport, step: Step, known: prefill.Facts, due_at: dateti
             field="sections.talks",
             visits=[line.visit for line in unexplained],
         )
-    first = report.first_submitted_at or step.at
-    update = {
-        "status": ReportStatus.SUBMITTED,
-        "submission": step,
-        "first_submitted_at": first,
-        "due_at": due_at if report.first_submitted_at is None else report.due_at,
-        "late": first > due_at if report.first_submitted_at is None else report.late,
-    }
+    update: dict[str, Any] = {"status": ReportStatus.SUBMITTED, "submission": step}
+    if report.first_submitted_at is None:
+        update |= {
+            "first_submitted_at": step.at,
+            "first_arrived_at": arrived_at,
+            "due_at": deadline.due_at,
+            "late": deadline.late(step.at, arrived_at),
+            "late_arrival": deadline.late_arrival(step.at, arrived_at),
+        }
     event = ReportEvent.SUBMITTED if report.revision == 1 else ReportEvent.CORRECTED
     return _written(report, sections).model_copy(update=update), _happened(event, step)
 

@@ -34,7 +34,7 @@ from contracts.visits import (
     VisitPolicy,
 )
 from visits.form_duty import model
-from visits.form_duty.cutoff import form_due_at, is_due_day, owes
+from visits.form_duty.cutoff import deadline, is_due_day, owes
 from visits.policy import queries as policies
 from visits.repositories import Repositories
 
@@ -278,6 +278,7 @@ async def _remember(repositories: Repositories, turn: _Turn) -> bool:
 
 
 def _duty(person: str, office: Office, policy: VisitPolicy, form: Form, day: date) -> FormDuty:
+    due = deadline(office, policy, form, day)
     return FormDuty(
         id=duty_id(person, day, form),
         owner=person,
@@ -286,7 +287,8 @@ def _duty(person: str, office: Office, policy: VisitPolicy, form: Form, day: dat
         business_date=day,
         form=form,
         status=FormStatus.DUE,
-        due_at=form_due_at(office, policy, form, day),
+        due_at=due.due_at,
+        arrive_by=due.arrive_by,
     )
 
 

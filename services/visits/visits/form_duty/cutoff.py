@@ -1,21 +1,47 @@
-"""When a form is due, and whether one is due at all (V-18, row 44). Pure."""
+"""When a form is due, whether one is due at all, and whether it is in time (V-18, row 44). Pure."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from contracts.staff import Office, Person, Role
-from contracts.visits import Form, TimeOfDay, VisitPolicy
+from contracts.visits import DueTime, Form, VisitPolicy
+
+_NEXT_DAY = "+1"
 
 
-def due_at(office: Office, day: date, cutoff: TimeOfDay) -> datetime:
-    """The instant of a time of day in the office's zone on that business date, UTC."""
-    return datetime.combine(day, time.fromisoformat(cutoff), ZoneInfo(office.timezone)).astimezone(UTC)
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """due_at: the cut-off. arrive_by: what is said to be in time must have come here by then. Both UTC."""
+
+    due_at: datetime
+    arrive_by: datetime
+
+    def late(self, at: datetime, arrived_at: datetime) -> bool:
+        """Whether it is late: by its own word, or because it came here too long after the cut-off to take its word.
+
+        at: when it is said to have been handed in; arrived_at: when it came here.
+        """
+        return at > self.due_at or arrived_at > self.arrive_by
+
+    def late_arrival(self, at: datetime, arrived_at: datetime) -> bool:
+        """Whether it is late although it says that it is not."""
+        return at <= self.due_at and arrived_at > self.arrive_by
 
 
-def form_due_at(office: Office, policy: VisitPolicy, form: Form, day: date) -> datetime:
-    return due_at(office, day, policy.plan_due if form is Form.PLAN else policy.report_due)
+def due_at(office: Office, day: date, cutoff: DueTime) -> datetime:
+    """The instant of a cut-off of that business date in the office's zone, UTC; 09:00+1 is on the day after."""
+    at = time.fromisoformat(cutoff.removesuffix(_NEXT_DAY))
+    if cutoff.endswith(_NEXT_DAY):
+        day += timedelta(days=1)
+    return datetime.combine(day, at, ZoneInfo(office.timezone)).astimezone(UTC)
+
+
+def deadline(office: Office, policy: VisitPolicy, form: Form, day: date) -> Deadline:
+    due = due_at(office, day, policy.plan_due if form is Form.PLAN else policy.report_due)
+    return Deadline(due, due + timedelta(minutes=policy.sync_grace))
 
 
 def is_due_day(office: Office, policy: VisitPolicy, day: date) -> bool:

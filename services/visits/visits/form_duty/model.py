@@ -1,6 +1,6 @@
 """One form that a person owes for one day, and what became of it (domain.md V-18; rows 44, 73). Pure.
 
-    due ──> on_time            by the first submission against the cut-off, returned or not
+    due ──> on_time            by the first submission against the cut-off, returned or not, if it came here in time
      └────> missing ──> late
     any of them <──> excused   while an approved leave holds the day, or nothing is owed for it any more
 
@@ -34,6 +34,7 @@ class Filed:
 
     version: int
     submitted_at: datetime
+    arrived_at: datetime
     returned: int
     signed_at: datetime | None
     first_pass: bool | None
@@ -49,6 +50,7 @@ def filed(form: VisitPlan | DailyReport, version: int) -> Filed | None:
     return Filed(
         version=version,
         submitted_at=submitted_at,
+        arrived_at=form.first_arrived_at or submitted_at,
         returned=form.returns,
         signed_at=signed.signature.at if signed else None,
         first_pass=signed.returns == 0 if signed else None,
@@ -71,6 +73,7 @@ def learned(duty: FormDuty, form: Filed | None, excused: bool, at: datetime) -> 
         known = duty.model_copy(
             update={
                 "submitted_at": form.submitted_at,
+                "arrived_at": form.arrived_at,
                 "returned": form.returned,
                 "signed_at": form.signed_at,
                 "first_pass": form.first_pass,
@@ -78,7 +81,7 @@ def learned(duty: FormDuty, form: Filed | None, excused: bool, at: datetime) -> 
                 "form_version": form.version,
             }
         )
-    known = known.model_copy(update={"status": _status(known, excused)})
+    known = known.model_copy(update={"status": _status(known, excused), "late_arrival": _late_arrival(known)})
     if known == duty:
         return duty, None
     return known, _happened(_what(duty, known), at, known.business_date)
@@ -96,8 +99,16 @@ def _status(duty: FormDuty, excused: bool) -> FormStatus:
     if excused:
         return FormStatus.EXCUSED
     if duty.submitted_at is not None:
-        return FormStatus.ON_TIME if duty.submitted_at <= duty.due_at else FormStatus.LATE
+        in_time = duty.submitted_at <= duty.due_at and not _late_arrival(duty)
+        return FormStatus.ON_TIME if in_time else FormStatus.LATE
     return FormStatus.MISSING if duty.status is FormStatus.MISSING else FormStatus.DUE
+
+
+def _late_arrival(duty: FormDuty) -> bool:
+    """Whether it says that it was in time, and came here too late for that."""
+    if duty.submitted_at is None or duty.arrived_at is None or duty.arrive_by is None:
+        return False
+    return duty.submitted_at <= duty.due_at and duty.arrived_at > duty.arrive_by
 
 
 def _what(before: FormDuty, after: FormDuty) -> FormDutyEvent:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
 from fastapi import Request
@@ -10,6 +9,7 @@ from fastapi.responses import Response
 
 from chassis import ids
 from chassis.entries import Entry, Id, LongText, NewEntry, record_id
+from chassis.fields import Day
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
 from chassis.service import CommandDep, answer, answer_page, routes
@@ -34,7 +34,7 @@ class NewMarketReport(NewEntry):
 class NewAction(NewEntry):
     text: LongText
     assignee: Id
-    due: date | None = None
+    due: Day | None = None
 
 
 class Closure(Entry):

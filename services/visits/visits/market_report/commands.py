@@ -70,7 +70,7 @@ async def submit(repositories: Repositories, act: Act, report_id: str, situation
             "visit": situation.visit,
             "customer": customer,
             "customer_name": customer_name,
-            "submission": step,
+            "submission": act.recorded(step),
             "recipient": levels[0][0] if levels else None,
             "acknowledge_by": begins + await _allowed(repositories, place.office.id),
             "imported": act.imported,
@@ -80,7 +80,7 @@ async def submit(repositories: Repositories, act: Act, report_id: str, situation
 
 
 async def acknowledge(repositories: Repositories, act: Act, report_id: str) -> Stored[MarketReport]:
-    return await _step(repositories, act, report_id, lambda report, step: model.acknowledge(report, step))
+    return await _step(repositories, act, report_id, lambda report, step: model.acknowledge(report, act.recorded(step)))
 
 
 async def assign(

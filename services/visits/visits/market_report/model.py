@@ -15,7 +15,7 @@ from datetime import date, datetime
 from contracts.envelope import Happened
 from contracts.refusals import NotPossible, WrongState
 from contracts.steps import Reasoned, Step
-from contracts.visits import Action, Escalation, MarketReport, MarketReportEvent, MarketReportStatus
+from contracts.visits import Action, Escalation, MarketReport, MarketReportEvent, MarketReportStatus, Submission
 
 Outcome = tuple[MarketReport, Happened]
 
@@ -72,7 +72,7 @@ def escalate(
     return report.model_copy(update=update), Happened(MarketReportEvent.ESCALATED, at, day)
 
 
-def acknowledge(report: MarketReport, step: Step) -> Outcome:
+def acknowledge(report: MarketReport, step: Submission) -> Outcome:
     """Somebody above has read it: the timer stops."""
     _follows(report, "acknowledgement", step, report.submission)
     update = {"status": MarketReportStatus.ACKNOWLEDGED, "acknowledgement": step}

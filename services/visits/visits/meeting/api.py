@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
 from fastapi import Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from chassis.entries import Entry, Id, LongText, NewEntry, record_id
+from chassis.fields import BodyPart, Day
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
 from chassis.service import CommandDep, answer, answer_page, routes
@@ -27,24 +27,20 @@ MOST = 200
 
 class NewMeeting(NewEntry):
     kind: MeetingKind
-    business_date: date | None = Field(None, description="The day by the office's calendar; today without it.")
+    business_date: Day | None = Field(None, description="The day by the office's calendar; today without it.")
     participants: Annotated[list[Id], Field(min_length=1, max_length=MOST)]
     trigger: LongText | None = Field(None, description="Why somebody is interviewed or coached.")
 
 
-class Attendance(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class Attendance(BodyPart):
     person: Id
     attended: bool
 
 
-class NewAction(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class NewAction(BodyPart):
     text: LongText
     assignee: Id
-    due: date | None = None
+    due: Day | None = None
 
 
 class Holding(Entry):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Annotated
 
 import orjson
 from fastapi import Path, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from chassis.entries import Change, Entry, Id, LongText, NewEntry, NewId, Reasoned, Text, record_id
+from chassis.fields import BodyPart, Day
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
 from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page, routes
@@ -27,10 +27,8 @@ MOST_STOPS = 50
 """Stops of one day."""
 
 
-class PlannedStop(BaseModel):
+class PlannedStop(BodyPart):
     """Where to go, when and what for. Times are of the office's zone; `id` keeps a stop that is there already."""
-
-    model_config = ConfigDict(extra="forbid")
 
     id: NewId | None = Field(None, description="Any UUID; the visit that comes of the stop has the same id.")
     customer: Id | None = None
@@ -46,7 +44,7 @@ Stops = Annotated[list[PlannedStop], Field(max_length=MOST_STOPS)]
 
 
 class NewPlan(NewEntry):
-    business_date: date
+    business_date: Day
     stops: Stops = []
     note: LongText | None = None
 
@@ -61,8 +59,8 @@ class PlanChange(Change):
 
 
 class PlanCopy(NewEntry):
-    to: date = Field(description="The day to plan.")
-    source: date | None = Field(None, alias="from", description="The day to copy; a week before `to` without it.")
+    to: Day = Field(description="The day to plan.")
+    source: Day | None = Field(None, alias="from", description="The day to copy; a week before `to` without it.")
 
 
 class Instructed(Entry):
@@ -131,9 +129,9 @@ async def send_back(
 
 @router.post("/visit-plans/{plan_id}/amendment", summary="Begin a new revision of a signed plan")
 async def amend(
-    request: Request, caller: CallerDep, command: CommandDep, plan_id: RecordId, body: Reasoned
+    request: Request, caller: CallerDep, command: VersionedCommandDep, plan_id: RecordId, body: Reasoned
 ) -> Response:
-    """The signed revision stays in force until the new one is handed in, and readable for ever."""
+    """The signed revision stays in force until the new one is handed in, and readable for ever. Needs `If-Match`."""
     doing = await act(request, caller, command, body)
     return answer(await commands.amend(repositories(request), doing, plan_id, body.reason))
 
@@ -148,8 +146,8 @@ async def difference(
     request: Request,
     caller: CallerDep,
     plan_id: RecordId,
-    revision: Annotated[int, Path(ge=1)],
-    other: Annotated[int, Query(alias="with", ge=1, description="The revision to compare with.")],
+    revision: Annotated[int, Path(ge=1, le=10_000)],
+    other: Annotated[int, Query(alias="with", ge=1, le=10_000, description="The revision to compare with.")],
 ) -> Response:
     """Stops added, removed and changed in the revision `with`, seen from this one."""
     found = await queries.difference(repositories(request), caller, plan_id, revision, other)

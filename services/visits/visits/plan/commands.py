@@ -20,6 +20,7 @@ from chassis.scope import everything
 from contracts.steps import Step
 from contracts.visits import (
     DailyReport,
+    Form,
     PlanStatus,
     Purpose,
     ReportStatus,
@@ -31,6 +32,7 @@ from contracts.visits import (
 from visits import rights
 from visits.backdated import check_day
 from visits.doors import Act
+from visits.form_duty.cutoff import deadline
 from visits.known import Place
 from visits.plan import model
 from visits.policy import queries as policies
@@ -121,7 +123,8 @@ async def submit(repositories: Repositories, act: Act, plan_id: str) -> Stored[V
     async def decide(plan: VisitPlan, step: Step) -> Decision[VisitPlan]:
         policy = await policies.of(repositories, plan.office)
         office = await repositories.known.office(plan.office)
-        return model.submit(plan, step, model.instant(office, plan.business_date, policy.plan_due))
+        due = deadline(office, policy, Form.PLAN, plan.business_date)
+        return model.submit(plan, act.recorded(step), act.arrived_at, due)
 
     return await _own_step(repositories, act, plan_id, decide)
 

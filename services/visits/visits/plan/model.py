@@ -19,7 +19,8 @@ from contracts.envelope import Happened, Imported
 from contracts.refusals import NotPossible, WrongState
 from contracts.staff import Office
 from contracts.steps import Reasoned, Step
-from contracts.visits import PlanEvent, PlanRevision, PlanStatus, Signature, Stop, TimeOfDay, VisitPlan
+from contracts.visits import PlanEvent, PlanRevision, PlanStatus, Signature, Stop, Submission, TimeOfDay, VisitPlan
+from visits.form_duty.cutoff import Deadline
 
 Outcome = tuple[VisitPlan, Happened]
 
@@ -74,8 +75,11 @@ def change(plan: VisitPlan, step: Step, changes: Mapping[str, Any]) -> tuple[Vis
     return changed, None if changed == plan else _happened(plan, PlanEvent.DRAFTED, step.at)
 
 
-def submit(plan: VisitPlan, step: Step, due_at: datetime) -> Outcome:
-    """Handed in. It is on time or late by its first submission, however often it is returned or amended."""
+def submit(plan: VisitPlan, step: Submission, arrived_at: datetime, deadline: Deadline) -> Outcome:
+    """Handed in. It is on time or late by its first submission, however often it is returned or amended.
+
+    arrived_at: when it came here, or for an import when it is said to have happened.
+    """
     _follows(plan, "submission", step)
     if not plan.stops:
         raise NotPossible(
@@ -84,14 +88,15 @@ def submit(plan: VisitPlan, step: Step, due_at: datetime) -> Outcome:
             "计划至少需要一个访问点:请添加。",
             field="stops",
         )
-    first = plan.first_submitted_at or step.at
-    update = {
-        "status": PlanStatus.SUBMITTED,
-        "submission": step,
-        "first_submitted_at": first,
-        "late": first > due_at,
-        "in_force": plan.stops,
-    }
+    update: dict[str, Any] = {"status": PlanStatus.SUBMITTED, "submission": step, "in_force": plan.stops}
+    if plan.first_submitted_at is None:
+        update |= {
+            "first_submitted_at": step.at,
+            "first_arrived_at": arrived_at,
+            "due_at": deadline.due_at,
+            "late": deadline.late(step.at, arrived_at),
+            "late_arrival": deadline.late_arrival(step.at, arrived_at),
+        }
     return plan.model_copy(update=update), _happened(plan, PlanEvent.SUBMITTED, step.at)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
 from fastapi import Request
@@ -11,10 +10,11 @@ from pydantic import Field
 
 from chassis import clock
 from chassis.entries import Change
+from chassis.fields import Day
 from chassis.identity import CallerDep
 from chassis.service import VersionedCommandDep, answer, routes
 from contracts.backdating import check_time, instant
-from contracts.visits import TimeOfDay
+from contracts.visits import DueTime, TimeOfDay
 from visits.doors import RecordId, repositories
 from visits.policy import commands, queries
 
@@ -22,9 +22,12 @@ router = routes("visit policies")
 
 
 class PolicyChange(Change):
-    forms_from: date | None = Field(None, description="The first day for which forms are due; none are before it.")
+    forms_from: Day | None = Field(None, description="The first day for which forms are due; none are before it.")
     plan_due: TimeOfDay | None = None
-    report_due: TimeOfDay | None = None
+    report_due: DueTime | None = Field(None, description="22:00 on the day itself, 09:00+1 on the morning after.")
+    sync_grace: Annotated[int, Field(ge=0, le=2_880)] | None = Field(
+        None, description="Minutes after a cut-off within which what is said to be in time must have come here."
+    )
     position_required: bool | None = None
     radius_m: Annotated[int, Field(ge=10, le=100_000)] | None = None
     long_away_days: Annotated[int, Field(ge=1, le=365)] | None = None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
 from fastapi import Request
 from fastapi.responses import Response
 
 from chassis.entries import Entry, Id, LongText, NewEntry, record_id
+from chassis.fields import Day
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
 from chassis.service import CommandDep, answer, answer_page, routes
@@ -23,7 +23,7 @@ router = routes("tasks")
 class NewTask(NewEntry):
     assignee: Id
     text: LongText
-    due: date | None = None
+    due: Day | None = None
 
 
 class Completion(Entry):

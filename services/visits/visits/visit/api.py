@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Any
 
 from fastapi import Query, Request
 from fastapi.responses import Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from chassis import money
 from chassis.entries import Change, Entry, Id, LongText, NewEntry, Text, record_id
+from chassis.fields import BodyPart, Day, Instant
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
-from chassis.service import CommandDep, answer, answer_page, routes
+from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page, routes
 from contracts.money import Money
 from contracts.visits import (
     CostType,
@@ -43,10 +43,8 @@ Amount = Annotated[Money, AfterValidator(_amount)]
 Purposes = Annotated[list[Purpose], Field(min_length=1, max_length=len(Purpose))]
 
 
-class Result(BaseModel):
+class Result(BodyPart):
     """What came of one purpose. `amount` is as the salesperson says; it is declared, not verified."""
-
-    model_config = ConfigDict(extra="forbid")
 
     purpose: Purpose
     outcome: Outcome
@@ -54,21 +52,19 @@ class Result(BaseModel):
     amount: Amount | None = None
 
 
-class Next(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class Next(BodyPart):
     text: LongText
-    due: date | None = None
+    due: Day | None = None
 
 
 Results = Annotated[list[Result], Field(max_length=len(Purpose))]
 
 
-class Arrival(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class Arrival(BodyPart):
     position: Position | None = None
-    declared: bool | None = Field(None, description="Whether it is entered afterwards; said by the times without it.")
+    declared: bool | None = Field(
+        None, description="True: it is entered afterwards. Otherwise the times say so; in a batch the device does."
+    )
 
 
 class Unplanned(NewEntry):
@@ -79,16 +75,21 @@ class Unplanned(NewEntry):
     check_in: Arrival | None = Field(None, description="With it, even empty, the visit has begun.")
 
     def said(self) -> dict[str, Any]:
-        arrival = {} if self.check_in is None else {"check_in": True, **dict(self.check_in)}
-        return {**_own(self, "check_in"), **arrival}
+        if self.check_in is None:
+            return _own(self, "check_in")
+        arrival = {**dict(self.check_in), "declared": self.check_in.declared or None}
+        return {**_own(self, "check_in"), "check_in": True, **arrival}
 
 
 class Present(Entry):
     position: Position | None = None
-    declared: bool | None = Field(None, description="Whether it is entered afterwards; said by the times without it.")
+    declared: bool | None = Field(
+        None, description="True: it is entered afterwards. Otherwise the times say so; in a batch the device does."
+    )
 
     def said(self) -> dict[str, Any]:
-        return _own(self)
+        # That it was not entered afterwards is said by the times, or by the device that brings it in a batch.
+        return {**_own(self), "declared": self.declared or None}
 
 
 class _Resulting(Present):
@@ -97,7 +98,7 @@ class _Resulting(Present):
     next_step: Next | None = None
 
     def said(self) -> dict[str, Any]:
-        return _resulting(_own(self))
+        return _resulting(super().said())
 
 
 class CheckOut(_Resulting):
@@ -120,7 +121,7 @@ class Cancellation(Entry):
 
 
 class Move(Cancellation):
-    to: date
+    to: Day
 
 
 class Cost(NewEntry):
@@ -146,10 +147,13 @@ class Correction(Change):
     contact_name: Text | None = None
     next_step: Next | None = None
     reason: LongText | None = None
+    check_out_at: Instant | None = Field(
+        None, description="When the visit really ended, where its check-out was only proposed; it counts as declared."
+    )
 
     @classmethod
     def needed(cls) -> frozenset[str]:
-        return frozenset({"results", "reason"})
+        return frozenset({"results", "reason", "check_out_at"})
 
     def said(self) -> dict[str, Any]:
         return _resulting(super().said())
@@ -231,7 +235,7 @@ async def move(request: Request, caller: CallerDep, command: CommandDep, visit_i
 
 @router.post("/visits/{visit_id}/cost", summary="Record what a visit cost")
 async def cost(request: Request, caller: CallerDep, command: CommandDep, visit_id: RecordId, body: Cost) -> Response:
-    """A cost with the id of one that is there takes its place."""
+    """A cost with the id of one that is there takes its place; that needs `If-Match`."""
     doing = await act(request, caller, command, body)
     return answer(await commands.cost(repositories(request), doing, visit_id, **body.said()))
 
@@ -240,16 +244,17 @@ async def cost(request: Request, caller: CallerDep, command: CommandDep, visit_i
 async def evaluate(
     request: Request, caller: CallerDep, command: CommandDep, visit_id: RecordId, body: Grade
 ) -> Response:
-    """For the reporting line (L214)."""
+    """For the reporting line (L214). A grade that takes the place of another one needs `If-Match`."""
     doing = await act(request, caller, command, body)
     return answer(await commands.evaluate(repositories(request), doing, visit_id, **body.said()))
 
 
 @router.post("/visits/{visit_id}/correction", summary="Correct what was said of a visit")
 async def correct(
-    request: Request, caller: CallerDep, command: CommandDep, visit_id: RecordId, body: Correction
+    request: Request, caller: CallerDep, command: VersionedCommandDep, visit_id: RecordId, body: Correction
 ) -> Response:
-    """While the report is not signed, or is being corrected; then it counts again with the corrected report."""
+    """Needs `If-Match`. While the report is not signed, or is being corrected; then it counts again with the corrected
+    report."""
     doing = await act(request, caller, command, body)
     return answer(await commands.correct(repositories(request), doing, visit_id, body.said()))
 

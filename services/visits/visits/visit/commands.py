@@ -13,8 +13,9 @@ from typing import Any
 
 from chassis import ids
 from chassis.aggregate import Command, Decision, Stored
-from chassis.problems import Conflict, Invalid, NotFound
+from chassis.problems import Conflict, Invalid, NotFound, PreconditionRequired
 from chassis.scope import everything
+from contracts.backdating import instant
 from contracts.customers import Customer
 from contracts.money import Money
 from contracts.steps import Step
@@ -144,7 +145,8 @@ async def check_out(
         )
 
     async def decide(visit: Visit, step: Step) -> Decision[Visit]:
-        return model.check_out(visit, await _presence_at(repositories, act, visit, position, declared))
+        presence = await _presence_at(repositories, act, visit, position, declared)
+        return model.check_out(visit, presence, await repositories.known.office(visit.office))
 
     return await _own_step(repositories, act, visit_id, decide)
 
@@ -167,6 +169,7 @@ async def complete(
         return model.complete(
             visit,
             await _presence_at(repositories, act, visit, position, declared),
+            await repositories.known.office(visit.office),
             contact_met=contact_met,
             contact_name=await _contact(repositories, visit, contact_met, contact_name),
             results=results,
@@ -186,7 +189,8 @@ async def not_met(
     declared: bool | None = None,
 ) -> Stored[Visit]:
     async def decide(visit: Visit, step: Step) -> Decision[Visit]:
-        return model.not_met(visit, await _presence_at(repositories, act, visit, position, declared), reason)
+        presence = await _presence_at(repositories, act, visit, position, declared)
+        return model.not_met(visit, presence, await repositories.known.office(visit.office), reason)
 
     return await _own_step(repositories, act, visit_id, decide)
 
@@ -222,7 +226,13 @@ async def cost(
     """What it cost (V-17). Without an id, the same request again is known by its Idempotency-Key."""
     cost_id = id or (ids.derived_id("costs", act.command.key) if act.command.key else ids.new_id())
     said = VisitCost(id=cost_id, type=type, amount=amount, note=note)
-    return await _own_step(repositories, act, visit_id, lambda visit, step: model.cost(visit, step, said))
+
+    def decide(visit: Visit, step: Step) -> Decision[Visit]:
+        if any(one.id == said.id and one != said for one in visit.costs):
+            _version_needed(act)
+        return model.cost(visit, step, said)
+
+    return await _own_step(repositories, act, visit_id, decide)
 
 
 async def correct(repositories: Repositories, act: Act, visit_id: str, changes: Mapping[str, Any]) -> Stored[Visit]:
@@ -236,6 +246,9 @@ async def correct(repositories: Repositories, act: Act, visit_id: str, changes: 
                 "contact_met": met,
                 "contact_name": await _contact(repositories, visit, met, said.get("contact_name")),
             }
+        if (left_at := said.pop("check_out_at", None)) is not None:
+            office, at = await repositories.known.office(visit.office), instant(left_at, act.now)
+            said["check_out"] = model.corrected_check_out(visit, office, at, act.by, act.recorded_at)
         return model.correct(visit, step, said)
 
     return await _own_step(repositories, act, visit_id, decide)
@@ -250,9 +263,17 @@ async def evaluate(
     async def decide(visit: Visit) -> Decision[Visit]:
         step = act.step(await repositories.known.office(visit.office))
         said = {**dict(step), "by": signer.person}
+        if visit.evaluation is not None:
+            _version_needed(act)
         return model.evaluate(visit, Evaluation(**said, grade=grade, note=note))
 
     return await repositories.visits.change(visit_id, _LINE, decide, act.command)
+
+
+def _version_needed(act: Act) -> None:
+    """Raises PreconditionRequired for what replaces content without saying which version it was decided on."""
+    if act.command.expected is None:
+        raise PreconditionRequired()
 
 
 async def _own_step(repositories: Repositories, act: Act, visit_id: str, decide: Decide) -> Stored[Visit]:
@@ -330,6 +351,7 @@ def _presence(
         verdict=said,
         distance_m=metres,
         declared=afterwards if declared is None else declared,
+        recorded_at=act.recorded_at,
     )
 
 

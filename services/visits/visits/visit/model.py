@@ -1,11 +1,15 @@
 """The life of a visit (domain.md V-03, V-06, V-07, V-17, V-19, A3, A9 rows 38 to 40 and 45). Pure.
 
     planned ──> checked_in ──> completed / not_met
-       └──> missed (by the calendar) / cancelled / moved / withdrawn (its stop has left the plan)
+       ├──> missed (by the calendar) / cancelled / moved / withdrawn (its stop has left the plan)
+       └──> excused (by leave, a holiday, or because its owner has left) ──> planned / missed, when that is taken back
 
-What was missed by the calendar may still be checked in, cancelled or moved when the telephone that knows of it
-comes back late, as long as it happened on its day. A visit of a signed report is locked; while the report is being
-corrected it may be changed, and counts as signed again only with the corrected report.
+What was missed by the calendar or excused may still be checked in, cancelled or moved when the telephone that knows of
+it comes back late, as long as it happened on its day. A check-out that nobody made by the end of the office's day is
+proposed: it is flagged, declared, and never counts as measured time.
+
+A visit of a signed report is locked; while the report is being corrected it may be changed, and counts as signed again
+only with the corrected report.
 
 Each function returns the visit after the step and what has happened, or raises WrongState or NotPossible.
 """
@@ -19,10 +23,12 @@ from typing import Any
 
 from contracts.envelope import Happened, Imported
 from contracts.refusals import NotPossible, WrongState
+from contracts.staff import Office
 from contracts.steps import Step
 from contracts.visits import (
     DailyReport,
     Evaluation,
+    Excuse,
     NextStep,
     Position,
     Presence,
@@ -40,17 +46,21 @@ from contracts.visits import (
     VisitPlan,
     VisitStatus,
 )
+from visits.form_duty.cutoff import due_at
 
 Outcome = tuple[Visit, Happened]
 Perhaps = tuple[Visit, Happened | None]
 
+NOT_BEGUN = frozenset({VisitStatus.PLANNED, VisitStatus.MISSED, VisitStatus.EXCUSED})
+"""Nobody has gone there, as far as is known."""
+
 ALLOWED: Mapping[str, frozenset[VisitStatus]] = {
-    "check_in": frozenset({VisitStatus.PLANNED, VisitStatus.MISSED}),
+    "check_in": NOT_BEGUN,
     "check_out": frozenset({VisitStatus.CHECKED_IN}),
     "completion": frozenset({VisitStatus.CHECKED_IN}),
     "not_met": frozenset({VisitStatus.CHECKED_IN}),
-    "cancellation": frozenset({VisitStatus.PLANNED, VisitStatus.MISSED}),
-    "move": frozenset({VisitStatus.PLANNED, VisitStatus.MISSED}),
+    "cancellation": NOT_BEGUN,
+    "move": NOT_BEGUN,
     "cost": frozenset(VisitStatus) - {VisitStatus.WITHDRAWN},
     "evaluation": frozenset({VisitStatus.COMPLETED, VisitStatus.NOT_MET}),
     "correction": frozenset(
@@ -60,16 +70,18 @@ ALLOWED: Mapping[str, frozenset[VisitStatus]] = {
 """The states from which each step is possible."""
 
 CORRECTABLE: Mapping[VisitStatus, frozenset[str]] = {
-    VisitStatus.COMPLETED: frozenset({"results", "contact_met", "contact_name", "next_step"}),
-    VisitStatus.NOT_MET: frozenset({"reason", "next_step"}),
+    VisitStatus.COMPLETED: frozenset({"results", "contact_met", "contact_name", "next_step", "check_out"}),
+    VisitStatus.NOT_MET: frozenset({"reason", "next_step", "check_out"}),
     VisitStatus.MISSED: frozenset({"reason"}),
     VisitStatus.CANCELLED: frozenset({"reason"}),
     VisitStatus.MOVED: frozenset({"reason"}),
 }
 """What a correction may say of a visit in that state."""
 
-LONGEST = timedelta(hours=24)
-"""A check-out later than that has been forgotten, and must say when it was."""
+FURTHEST = timedelta(days=366)
+"""How far a visit is moved at most."""
+MOST_COSTS = 50
+"""Costs of one visit: each of its events carries them all."""
 EARTH = 6_371_000
 """Mean radius in metres."""
 
@@ -115,13 +127,14 @@ def of_stop(plan: VisitPlan, stop: Stop, at: datetime) -> Outcome:
 def follow(visit: Visit, plan: VisitPlan, at: datetime) -> Perhaps:
     """The visit as its plan wants it now. Once it has begun, or is over, only `committed` follows."""
     stop = next((stop for stop in plan.in_force or () if stop.id == visit.id), None)
-    if visit.status not in (VisitStatus.PLANNED, VisitStatus.WITHDRAWN):
+    if visit.status not in (VisitStatus.PLANNED, VisitStatus.WITHDRAWN, VisitStatus.EXCUSED):
         committed = visit.id in (plan.committed or ())
         return _if_other(visit, {"committed": committed}, VisitEvent.REPLANNED, at)
     if stop is None:
-        return _if_other(visit, {"status": VisitStatus.WITHDRAWN}, VisitEvent.WITHDRAWN, at)
-    event = VisitEvent.REPLANNED if visit.status == VisitStatus.PLANNED else VisitEvent.PLANNED
-    return _if_other(visit, {"status": VisitStatus.PLANNED, **_as_planned(plan, stop)}, event, at)
+        return _if_other(visit, {"status": VisitStatus.WITHDRAWN, "excused": None}, VisitEvent.WITHDRAWN, at)
+    if visit.status == VisitStatus.WITHDRAWN:
+        return _if_other(visit, {"status": VisitStatus.PLANNED, **_as_planned(plan, stop)}, VisitEvent.PLANNED, at)
+    return _if_other(visit, _as_planned(plan, stop), VisitEvent.REPLANNED, at)
 
 
 def unplanned(
@@ -169,6 +182,29 @@ def miss(visit: Visit, at: datetime) -> Perhaps:
     return _if_other(visit, {"status": VisitStatus.MISSED}, VisitEvent.MISSED, at)
 
 
+def excuse(visit: Visit, why: Excuse | None, over: bool, at: datetime) -> Perhaps:
+    """What leave, a holiday or its owner's leaving makes of a stop that nobody has gone to.
+
+    why: what excuses it as things stand, None where nothing does; then an excused one is planned again, or missed where
+    its day is over.
+    """
+    if not visit.planned or visit.status not in NOT_BEGUN:
+        return visit, None
+    if why is not None:
+        return _if_other(visit, {"status": VisitStatus.EXCUSED, "excused": why}, VisitEvent.EXCUSED, at)
+    if visit.status != VisitStatus.EXCUSED:
+        return visit, None
+    back = VisitStatus.MISSED if over else VisitStatus.PLANNED
+    return _if_other(visit, {"status": back, "excused": None}, VisitEvent.DUE_AGAIN, at)
+
+
+def propose_check_out(visit: Visit, office: Office, at: datetime) -> Perhaps:
+    """Its day is over and nobody has left. at: when it is noticed."""
+    if visit.status != VisitStatus.CHECKED_IN or visit.check_out is not None:
+        return visit, None
+    return _if_other(visit, {"check_out": _proposed(visit, office)}, VisitEvent.CHECK_OUT_PROPOSED, at)
+
+
 # --- what its owner does ----------------------------------------------------------------------------
 
 
@@ -192,21 +228,23 @@ def check_in(visit: Visit, presence: Presence, day: date, *, position_required: 
         status=VisitStatus.CHECKED_IN,
         check_in=presence,
         position_required=position_required,
+        excused=None,
     )
 
 
-def check_out(visit: Visit, presence: Presence) -> Outcome:
+def check_out(visit: Visit, presence: Presence, office: Office) -> Outcome:
     """Left; what came of it follows with the completion."""
     _follows(visit, "check_out")
-    if visit.check_out is not None:
+    if visit.check_out is not None and not visit.check_out.proposed:
         raise WrongState("check_out", "checked_out", ["completion", "not_met", "cost"])
     _after_check_in(visit, presence)
-    return _changed(visit, presence, VisitEvent.CHECKED_IN, check_out=presence)
+    return _changed(visit, presence, VisitEvent.CHECKED_IN, check_out=_left(visit, presence, office))
 
 
 def complete(
     visit: Visit,
     presence: Presence,
+    office: Office,
     *,
     contact_met: str | None,
     contact_name: str | None,
@@ -224,7 +262,7 @@ def complete(
         presence,
         VisitEvent.COMPLETED,
         status=VisitStatus.COMPLETED,
-        check_out=visit.check_out or presence,
+        check_out=_left(visit, presence, office),
         contact_met=contact_met,
         contact_name=contact_name,
         results=list(results),
@@ -232,7 +270,7 @@ def complete(
     )
 
 
-def not_met(visit: Visit, presence: Presence, reason: str) -> Outcome:
+def not_met(visit: Visit, presence: Presence, office: Office, reason: str) -> Outcome:
     """Nobody was met."""
     _follows(visit, "not_met")
     _after_check_in(visit, presence)
@@ -241,7 +279,7 @@ def not_met(visit: Visit, presence: Presence, reason: str) -> Outcome:
         presence,
         VisitEvent.NOT_MET,
         status=VisitStatus.NOT_MET,
-        check_out=visit.check_out or presence,
+        check_out=_left(visit, presence, office),
         reason=reason,
     )
 
@@ -250,7 +288,7 @@ def cancel(visit: Visit, step: Step, day: date, reason: str) -> Outcome:
     """It does not take place. day: the office's business date of the instant, at the latest the visit's own."""
     _follows(visit, "cancellation")
     _not_over(visit, day)
-    return _changed(visit, step, VisitEvent.CANCELLED, status=VisitStatus.CANCELLED, reason=reason)
+    return _changed(visit, step, VisitEvent.CANCELLED, status=VisitStatus.CANCELLED, reason=reason, excused=None)
 
 
 def move(visit: Visit, step: Step, day: date, to: date, reason: str) -> Outcome:
@@ -264,7 +302,15 @@ def move(visit: Visit, step: Step, day: date, to: date, reason: str) -> Outcome:
             f"该访问属于 {visit.business_date}:请改到更晚的日期。",
             field="to",
         )
-    return _changed(visit, step, VisitEvent.MOVED, status=VisitStatus.MOVED, reason=reason, moved_to=to)
+    if to > visit.business_date + FURTHEST:
+        raise NotPossible(
+            "moved_too_far",
+            f"The visit is of {visit.business_date}: move it to a day within {FURTHEST.days} days, or cancel it.",
+            f"该访问属于 {visit.business_date}:只能改到 {FURTHEST.days} 天以内,否则请取消。",
+            field="to",
+        )
+    update = {"status": VisitStatus.MOVED, "reason": reason, "moved_to": to, "excused": None}
+    return _changed(visit, step, VisitEvent.MOVED, **update)
 
 
 def cost(visit: Visit, step: Step, cost: VisitCost) -> Perhaps:
@@ -273,6 +319,14 @@ def cost(visit: Visit, step: Step, cost: VisitCost) -> Perhaps:
     if cost in visit.costs:
         return visit, None
     costs = [one for one in visit.costs if one.id != cost.id]
+    if len(costs) >= MOST_COSTS:
+        raise NotPossible(
+            "too_many_costs",
+            f"A visit has at most {MOST_COSTS} costs: change one that is there by its id.",
+            f"一次访问最多 {MOST_COSTS} 项费用:请按编号修改已有的费用。",
+            field="id",
+            limit=MOST_COSTS,
+        )
     return _changed(visit, step, VisitEvent.COST_RECORDED, costs=[*costs, cost])
 
 
@@ -415,21 +469,56 @@ def _follows(visit: Visit, wanted: str) -> None:
 
 def _after_check_in(visit: Visit, step: Step) -> None:
     assert visit.check_in is not None  # noqa: S101 - the state says so
-    came = visit.check_in.at
-    if step.at < came or (visit.check_out is not None and step.at < visit.check_out.at):
+    came, left = visit.check_in.at, visit.check_out
+    if step.at < came or (left is not None and not left.proposed and step.at < left.at):
         raise NotPossible(
             "before_prior_step",
             f"The check-in was at {came.isoformat()}: nobody leaves before they have come.",
             f"签到时间为 {came.isoformat()}:签退不能早于签到。",
             field="occurred_at",
         )
-    if visit.check_out is None and step.at > came + LONGEST:
+
+
+def corrected_check_out(visit: Visit, office: Office, at: datetime, by: str, recorded_at: datetime) -> Presence:
+    """The check-out that takes the place of a proposed one: at the time that is said, declared."""
+    if visit.check_out is None or not visit.check_out.proposed or visit.check_in is None:
         raise NotPossible(
-            "check_out_forgotten",
-            f"The check-in was at {came.isoformat()}, more than a day ago: say in occurred_at when the visit ended.",
-            f"签到时间为 {came.isoformat()},已超过一天:请在 occurred_at 中填写实际结束时间。",
-            field="occurred_at",
+            "check_out_made",
+            "Only a check-out that was proposed, because nobody had made it, is given another time.",
+            "只有系统建议的签退时间可以更正。",
+            field="check_out_at",
         )
+    if not visit.check_in.at <= at < _day_ends(office, visit.business_date):
+        raise NotPossible(
+            "not_of_the_day",
+            f"The visit is of {visit.business_date}, and the check-in was at {visit.check_in.at.isoformat()}: give a "
+            "time between that and the end of the day.",
+            f"该访问属于 {visit.business_date},签到于 {visit.check_in.at.isoformat()}:请填写其后至当天结束前的时间。",
+            field="check_out_at",
+        )
+    return Presence(at=at, business_date=visit.business_date, by=by, declared=True, recorded_at=recorded_at)
+
+
+def _left(visit: Visit, presence: Presence, office: Office) -> Presence:
+    """The check-out as it counts: the one that was made, this one if it is of the visit's day, else a proposed one."""
+    if visit.check_out is not None and not visit.check_out.proposed:
+        return visit.check_out
+    if presence.at < _day_ends(office, visit.business_date):
+        return presence
+    return visit.check_out or _proposed(visit, office)
+
+
+def _proposed(visit: Visit, office: Office) -> Presence:
+    """At the end of the planned slot, or at the check-in where that was later or there is none: no time is invented."""
+    assert visit.check_in is not None  # noqa: S101 - asked for by the callers
+    at = visit.check_in.at
+    if visit.ends is not None:
+        at = max(at, due_at(office, visit.business_date, visit.ends))
+    return Presence(at=at, business_date=visit.business_date, by=visit.owner, declared=True, proposed=True)
+
+
+def _day_ends(office: Office, day: date) -> datetime:
+    return due_at(office, day, "00:00+1")
 
 
 def _not_over(visit: Visit, day: date) -> None:

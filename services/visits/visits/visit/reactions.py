@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from chassis import clock
@@ -16,11 +16,16 @@ from chassis.aggregate import Command
 from chassis.received import Received
 from chassis.scope import everything
 from contracts.orders import Order
-from contracts.visits import DailyReport, Visit, VisitOrder, VisitPlan, VisitStatus
+from contracts.staff import Office
+from contracts.visits import DailyReport, Excuse, Visit, VisitOrder, VisitPlan, VisitStatus
 from visits.plan.model import begins
 from visits.repositories import Repositories
 from visits.visit import model
 from visits.visit.commands import make
+from visits.visit.excused_stops import Excuses, settle
+
+A_TURN = 500
+"""Visits of one office that the timer looks at in one turn."""
 
 _BUS = everything("the bus acts for nobody")
 _TIMER = everything("a day ends for everybody")
@@ -40,6 +45,9 @@ async def follow_plans(repositories: Repositories, events: Sequence[Received]) -
         for stored in there:
             if model.follow(stored.state, plan, event.occurred_at)[1] is not None:
                 await _follow(repositories, stored.state.id, event)
+        # Leave may have been approved before the day was planned.
+        standing = await repositories.visits.find(_BUS, {"plan": plan.id})
+        await settle(repositories, standing, event.occurred_at, _heard(event))
 
 
 async def _follow(repositories: Repositories, visit_id: str, event: Received) -> None:
@@ -128,9 +136,11 @@ async def follow_reports(repositories: Repositories, events: Sequence[Received])
             continue
         report = found[0].state
         named = sorted(model.named(report))
-        where = {"owner": report.owner, "$or": [{"_id": {"$in": named}}, {"report": report.id}]}
-        for stored in await repositories.visits.find(_BUS, where):
-            if model.report(stored.state, report, event.occurred_at)[1] is not None:
+        for stored in await repositories.visits.find(_BUS, {"$or": [{"_id": {"$in": named}}, {"report": report.id}]}):
+            if (
+                stored.state.owner == report.owner
+                and model.report(stored.state, report, event.occurred_at)[1] is not None
+            ):
                 await _report(repositories, stored.state.id, event)
 
 
@@ -143,19 +153,38 @@ async def _report(repositories: Repositories, visit_id: str, event: Received) ->
 
 
 async def mark_missed(repositories: Repositories) -> None:
-    """Planned visits of a day that is over, by each office's own midnight, are missed; those begun are left alone."""
+    """What becomes of visits when their day is over, by each office's own midnight.
+
+    Planned ones are missed, or excused where leave or a holiday excuses them. Those that have begun and that nobody has
+    left get a proposed check-out.
+    """
     now = clock.now()
     for office in await repositories.known.offices.find():
         today = office.business_date(now)
         waiting = await repositories.visits.find(
             _TIMER,
             {"status": VisitStatus.PLANNED, "business_date": {"$lt": today.isoformat()}, "office": office.id},
+            limit=A_TURN,
         )
+        excuses = Excuses(repositories)
         for stored in waiting:
             over = begins(office, stored.state.business_date + timedelta(days=1))
-            await repositories.visits.change(
-                stored.state.id, _TIMER, lambda visit, over=over: model.miss(visit, over), Command(actor="/visits")
-            )
+            why = await excuses.of(stored.state)
+
+            def decide(visit: Visit, over: datetime = over, why: Excuse | None = why) -> model.Perhaps:
+                excused = model.excuse(visit, why, True, over)
+                return excused if excused[1] is not None else model.miss(visit, over)
+
+            await repositories.visits.change(stored.state.id, _TIMER, decide, Command(actor="/visits"))
+        begun = {"status": VisitStatus.CHECKED_IN, "check_out": None}
+        where = {**begun, "business_date": {"$lt": today.isoformat()}, "office": office.id}
+        for stored in await repositories.visits.find(_TIMER, where, limit=A_TURN):
+            over = begins(office, stored.state.business_date + timedelta(days=1))
+
+            def propose(visit: Visit, office: Office = office, over: datetime = over) -> model.Perhaps:
+                return model.propose_check_out(visit, office, over)
+
+            await repositories.visits.change(stored.state.id, _TIMER, propose, Command(actor="/visits"))
 
 
 def _last(events: Sequence[Received]) -> Iterable[Received]:
