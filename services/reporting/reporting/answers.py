@@ -176,7 +176,8 @@ class Answers:
         self, ledger: Ledger, level: str, cadence: Cadence, rows: Sequence[Row], at: datetime | None, role: str
     ) -> list[Document]:
         today = self.today(at)
-        zones = await self._organisation.zones() if level in ("office", "person") else {}
+        offices = {path[1] for row in rows for key in row.nodes if len(path := Node.of(key).path) > 1}
+        zones = await self._organisation.zones(sorted(offices)) if offices else {}
         now = at or clock.now()
         earliest = min([today, *(now.astimezone(ZoneInfo(zone)).date() for zone in zones.values())])
         # The days of a past month are not needed: its total says it all.

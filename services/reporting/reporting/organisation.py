@@ -135,9 +135,9 @@ class Organisation:
             kept = self._names[level] = (heard, time.monotonic() + KEPT_FOR, names)
         return kept[2]
 
-    async def zones(self) -> dict[str, str]:
-        """The time zone of each office."""
-        cursor = self.offices.collection.find({}, {"timezone": 1})
+    async def zones(self, offices: Sequence[str]) -> dict[str, str]:
+        """The time zone of each of these offices that is known."""
+        cursor = self.offices.collection.find({"_id": {"$in": list(offices)}}, {"timezone": 1})
         return {document["_id"]: document["timezone"] for document in await cursor.to_list(None)}
 
     async def has(self, caller: Caller, level: str, unit: str) -> bool:

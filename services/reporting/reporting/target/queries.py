@@ -20,6 +20,8 @@ async def prepare(targets: Repository[Target]) -> None:
     await targets.prepare(
         {"keys": [("person", 1), ("month", 1), ("amount.currency", 1)], "unique": True},
         {"keys": [("month", 1), ("_id", 1)]},
+        # What a scope opens, in the order of a page by month or by id.
+        *({"keys": [(field, 1), ("month", 1), ("_id", 1)]} for field in ("owner", "office", "region")),
     )
 
 
