@@ -129,7 +129,8 @@ def sorted_by(*fields: str) -> Any:
         limit: Annotated[int, Query(ge=1, le=MOST, description="Rows of a page.")] = LIMIT,
         cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.", max_length=2000)] = None,
         sort: Annotated[
-            str | None, Query(description=f"Default: {fields[0]}.", json_schema_extra={"enum": list(choices)})
+            str | None,
+            Query(description=f"Default: {fields[0]}.", max_length=100, json_schema_extra={"enum": list(choices)}),
         ] = None,
     ) -> Paging:
         if sort is None and cursor is not None and (made_for := _read(cursor)[0]) in choices:

@@ -10,13 +10,14 @@ from pydantic import StringConstraints
 
 from chassis import clock
 from chassis.entries import Entry
+from chassis.fields import OneLine
 from contracts.backdating import check_time, instant
 from customers.repositories import Repositories
 
 RecordId = Annotated[str, Path(max_length=200)]
 Code = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Z0-9]{2,8}$")]
 Email = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^@\s]+@[^@\s]+$")]
-Phone = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
+Phone = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50), OneLine]
 """As people write it; the models refuse what holds no number."""
 
 
