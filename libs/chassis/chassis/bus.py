@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 from aiokafka.errors import (
     CorruptRecordException,
@@ -18,12 +19,15 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from prometheus_client import Gauge
 
-__all__ = ["RECORD_FAULTS", "BusSettings", "BusWatch", "broker", "reach"]
+__all__ = ["RECORD_FAULTS", "BusSettings", "BusWatch", "broker", "reach", "whole"]
 
 PATIENCE = 3.0
 """Seconds for an answer of a broker that is asked whether it is there."""
 BETWEEN = 2.0
 """Seconds between two such questions: with PATIENCE, `/ready` tells of a broker that is away within 5 s."""
+
+CLOSING = 15.0
+"""Seconds that a start or a stop under way is waited for when the process ends."""
 
 RECORD_FAULTS = (
     MessageSizeTooLargeError,
@@ -59,6 +63,19 @@ def broker(settings: BusSettings, client_id: str) -> KafkaBroker:
         apply_types=False,
         logger=None,
     )
+
+
+async def whole(work: Coroutine[Any, Any, None]) -> None:
+    """Do it to its end, also when whoever waits for it is cancelled.
+
+    A client of the bus that is cancelled while it starts or stops is never closed.
+    """
+    doing = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        await asyncio.wait({doing}, timeout=CLOSING)
+        raise
 
 
 async def reach(settings: BusSettings) -> None:

@@ -24,7 +24,8 @@ from prometheus_client import Counter as Count
 from prometheus_client import Gauge, Histogram
 
 from chassis import clock
-from chassis.bus import RECORD_FAULTS, BusSettings, BusWatch, broker, reach
+from chassis.bus import RECORD_FAULTS, BusSettings, BusWatch, broker, reach, whole
+from chassis.dead_letters import VALUE_LEFT
 from chassis.mongo import unavailable
 from chassis.received import Received, Record, Unhandleable, decode
 from chassis.supervision import Supervisor
@@ -283,13 +284,13 @@ class Consumer:
                 self._turn.note()
                 try:
                     await reach(self._settings)
-                    await self._broker.start()
+                    await whole(self._broker.start())
                     break
                 except (KafkaError, OSError) as error:
                     self._failing = f"{type(error).__name__}: {error}"
                     log.warning("bus not reached", group=self.group, reason=str(error))
                     with contextlib.suppress(Exception):
-                        await self._broker.stop()
+                        await whole(self._broker.stop())
                     await asyncio.sleep(1)
             self._failing = None
             self._watch_turns()
@@ -306,12 +307,12 @@ class Consumer:
         finally:
             self._joined.clear()
             with contextlib.suppress(Exception):
-                await self._broker.stop()
+                await whole(self._broker.stop())
 
     async def stop(self) -> None:
         self.guard.close()
         await self._tasks.stop()
-        await self._broker.stop()
+        await whole(self._broker.stop())
 
     @property
     def dead(self) -> str | None:
@@ -426,10 +427,6 @@ class Consumer:
             # With its reason it is larger than the bus takes. The original stays where it is, and the headers name it.
             headers["value"] = VALUE_LEFT
             await self._broker.publish(b"", topic=self._dead_letters, key=record.key, headers=headers)
-
-
-VALUE_LEFT = "left at its place"
-"""Header `value` of a dead letter whose original is too large to be set aside with its reason."""
 
 
 async def _undecoded(message: Any) -> Any:

@@ -20,11 +20,13 @@ from prometheus_client import Counter
 from chassis import clock
 from chassis.mongo import ASCENDING, Database, Document
 
-__all__ = ["COLLECTION", "Outbound"]
+__all__ = ["COLLECTION", "VALUE_LEFT", "Outbound"]
 
 log = structlog.get_logger()
 
 COLLECTION = "dead_letters"
+VALUE_LEFT = "left at its place"
+"""Header `value` of a dead letter in `<group>.dlq.v1` whose original is too large to be set aside with its reason."""
 LONGEST_REASON = 2_000
 LONGEST_FOUND = 10_000
 

@@ -27,7 +27,7 @@ from prometheus_client import Counter, Gauge
 
 from chassis import clock, ids
 from chassis.aggregate import SHARDS, Repository
-from chassis.bus import RECORD_FAULTS, BusSettings, BusWatch, broker, reach
+from chassis.bus import RECORD_FAULTS, BusSettings, BusWatch, broker, reach, whole
 from chassis.dead_letters import Outbound
 from chassis.mongo import (
     ASCENDING,
@@ -179,7 +179,7 @@ class Relay:
         await self._tasks.stop()
         with contextlib.suppress(PyMongoError):
             await self._leases.release()
-        await self._broker.stop()
+        await whole(self._broker.stop())
 
     @property
     def dead(self) -> str | None:
@@ -208,7 +208,7 @@ class Relay:
             try:
                 if not self._broker_started():
                     await reach(self._settings)
-                    await self._broker.start()
+                    await whole(self._broker.start())
                 self._nudged.clear()
                 self._heeded.set()
                 began = time.monotonic()
@@ -234,7 +234,7 @@ class Relay:
     async def _restart_producer(self) -> None:
         """An idempotent producer counts what it sends, so after a refused batch the broker refuses its further ones."""
         with contextlib.suppress(Exception):
-            await self._broker.stop()
+            await whole(self._broker.stop())
 
     async def sweep(self) -> int:
         """One pass over everything unsent in the leased shards; how many events were published."""
@@ -281,7 +281,7 @@ class Relay:
             raise refused
         # The bus answers, so it is this topic alone: the others go on.
         await self._restart_producer()
-        await self._broker.start()
+        await whole(self._broker.start())
         pause = min(rests.pause * 2, TOPIC_PAUSE) if rests else 0.5
         self._resting[topic] = _Topic(_reason(refused), pause, time.monotonic() + pause)
         log.warning("events of a topic wait", topic=topic, reason=_reason(refused))
@@ -413,7 +413,7 @@ class Relay:
 
     async def _once_alone(self, repository: Repository[Any], aggregate_id: str, entry: _Entry) -> Exception | None:
         await self._restart_producer()
-        await self._broker.start()
+        await whole(self._broker.start())
         entry.sending = None
         try:
             async with asyncio.timeout(CONFIRM_WITHIN):
@@ -423,7 +423,7 @@ class Relay:
         except RECORD_FAULTS as error:
             entry.fault = f"the broker refuses the record: {_reason(error)}"
             await self._restart_producer()
-            await self._broker.start()
+            await whole(self._broker.start())
         except (KafkaError, OSError) as error:
             return error
         else:
