@@ -34,9 +34,18 @@ class Formula:
         return {**self.compute(total, elapsed), "formula": self.id}
 
 
+PLACES = 10_000
+"""Parts of one that a rate is said in."""
+
+
 def rate(numerator: int, denominator: int) -> dict[str, Any]:
-    """Four places are enough to read; the exact value is in its parts. None when nothing is to be divided by."""
-    value = round(numerator / denominator, 4) if denominator else None
+    """Four places, rounded half up (away from zero) from the exact value, are enough to read; the exact value is in its
+    parts. None when nothing is to be divided by."""
+    value = None
+    if denominator:
+        # Whole numbers only: a float would decide a half by its own error, and `round` takes the even neighbour.
+        above, below = 2 * abs(numerator) * PLACES + abs(denominator), 2 * abs(denominator)
+        value = (above // below) / PLACES * (1 if numerator * denominator >= 0 else -1)
     return {"value": value, "numerator": numerator, "denominator": denominator}
 
 
