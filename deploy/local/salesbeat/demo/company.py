@@ -20,6 +20,8 @@ class Office:
     """How well it sells; 1 is usual."""
     centre: tuple[float, float]
     """Latitude and longitude of its city's middle."""
+    local_digits: int = 8
+    """Digits of a telephone number after the area code."""
 
 
 REGIONS = {"HD": "华东大区", "HN": "华南大区", "BF": "北方大区"}
@@ -36,7 +38,7 @@ OFFICES = (
     Office(RISING, "深圳", "HN", "0755", "Asia/Shanghai", date(2022, 3, 1), 1.0, (22.5431, 114.0579)),
     Office("BJS", "北京", "BF", "010", "Asia/Shanghai", date(2018, 3, 1), 1.1, (39.9042, 116.4074)),
     # Its day begins two hours later than the others'.
-    Office(WEAK, "乌鲁木齐", "BF", "0991", "Asia/Urumqi", date(2021, 6, 1), 0.45, (43.8256, 87.6168)),
+    Office(WEAK, "乌鲁木齐", "BF", "0991", "Asia/Urumqi", date(2021, 6, 1), 0.45, (43.8256, 87.6168), 7),
 )
 
 

@@ -258,7 +258,7 @@ class Life:
             "name": name,
             "kind": kind,
             "owner": person.id,
-            "phone": f"{office.area_code}-5{number:07}",
+            "phone": f"{office.area_code}-5{number:0{office.local_digits - 1}}",
             "tax_id": f"91{OFFICES.index(office) + 1:02}00MA{number:06}HC",
             "addresses": [
                 {"text": f"{office.city}市{road}", "city": office.city, "country": "中国", **_place(office, number)}
