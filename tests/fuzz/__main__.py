@@ -19,6 +19,7 @@ import httpx
 from tests.conftest import WISH
 from tests.flows.company import write
 from tests.flows.suite import Suite
+from tests.fuzz.life import Json, Life
 from tests.fuzz.run import Fuzz, Report
 
 FAST = {
@@ -71,8 +72,8 @@ def fuzz(url: str, administrator: dict[str, str], inputs: int, seed: int, only: 
         return httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False)
 
     with sign_in(administrator["login"], administrator["password"]) as admin:
-        person = _seller(admin)
-        body = {**SALESPERSON, "person": person}
+        life = a_life(httpx.Client(base_url=url, headers=admin.headers, timeout=60, trust_env=False))
+        body = {**SALESPERSON, "person": life.seller}
         made = admin.post("/api/v1/accounts", json=body, headers={"Idempotency-Key": "the fuzzer's seller"})
         assert made.status_code in (200, 201, 409), made.text
         accounts = [account["id"] for account in admin.get("/api/v1/accounts").json()["items"]]
@@ -80,16 +81,28 @@ def fuzz(url: str, administrator: dict[str, str], inputs: int, seed: int, only: 
         "administrator": lambda: sign_in(administrator["login"], administrator["password"]),
         "salesperson": lambda: sign_in(SALESPERSON["login"], SALESPERSON["password"]),
     }
-    return Fuzz(url, tokens, seed, kept=[person, *accounts]).run(inputs, only=only)
+    kept = [life.seller, life.head, life.office, life.region, *accounts]
+    return Fuzz(url, tokens, seed, kept, life).run(inputs, only=only)
 
 
-def _seller(admin: httpx.Client) -> str:
-    """A salesperson who holds customers."""
-    sellers = {each["id"] for each in admin.get("/api/v1/people", params={"role": "salesperson"}).json()["items"]}
-    for customer in admin.get("/api/v1/customers", params={"limit": 200}).json()["items"]:
-        if customer["owner"] in sellers:
-            return customer["owner"]
-    raise AssertionError("nobody here holds a customer")
+def a_life(admin: httpx.Client) -> Life:
+    """Of a salesperson with a manager, who holds a customer."""
+
+    def items(kind: str, **asked: str) -> list[Json]:
+        answered = admin.get(f"/api/v1/{kind}", params={"limit": "200", **asked})
+        assert answered.status_code == 200, answered.text
+        return answered.json()["items"]
+
+    people = {each["id"]: each["postings"][-1] for each in items("people", role="salesperson")}
+    product = next(each["id"] for each in items("products") if each["active"] and each["price"]["currency"] == "CNY")
+    for customer in items("customers"):
+        posting = people.get(customer["owner"])
+        if posting and posting["manager"]:
+            seller = customer["owner"]
+            return Life(
+                admin, seller, posting["manager"], posting["office"], posting["region"], customer["id"], product
+            )
+    raise AssertionError("nobody with a manager holds a customer here")
 
 
 if __name__ == "__main__":

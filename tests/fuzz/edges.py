@@ -17,9 +17,13 @@ from urllib.parse import quote, urlencode
 from uuid import UUID
 
 from chassis.paging import _sum  # the check sum is no secret, and a forger has it too
+from tests.fuzz.life import STEPS, Life
 from tests.fuzz.values import BODIES, HEADERS, OF, RAW, TEXTS, VALUES
 
 Json = dict[str, Any]
+
+SAME = 6
+"""How many inputs in a row meet the same record: most are refused and leave it as it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Input:
     target: str
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    who: str | None = None
+    """Whose token it needs to come far; None for anybody's."""
 
 
 @dataclass(slots=True)
@@ -60,10 +66,11 @@ class Records:
 class Requests:
     """Requests of an OpenAPI document, as the schema allows them, and with one value replaced."""
 
-    def __init__(self, document: Json, records: Records, seed: int) -> None:
+    def __init__(self, document: Json, records: Records, seed: int, life: Life | None = None) -> None:
         self._schemas: Json = document["components"]["schemas"]
         self._records = records
         self._chance = random.Random(seed)
+        self._life = life
         self.operations: list[tuple[str, str, Json]] = [
             (path, method, operation)
             for path, item in document["paths"].items()
@@ -72,17 +79,33 @@ class Requests:
         ]
 
     def of(self, path: str, method: str, operation: Json, count: int) -> Iterator[Input]:
-        """That many: a tenth as they should be, the rest with an edge."""
-        for _ in range(count):
-            yield self._one(path, method, operation)
+        """That many: a tenth as they should be, the rest with an edge. Most meet a record whose next step it is."""
+        kind, step = _named(path, method)
+        made: Json | None = None
+        for number in range(count):
+            if self._life is None or self._chance.random() < 0.2:
+                yield self._one(path, method, operation)
+            elif step is None:
+                yield self._one(path, method, operation, self._life.body(kind))
+            else:
+                if number % SAME == 0 and kind in STEPS:
+                    made = self._life.record(kind, step) or made
+                body = self._life.step(kind, step, made) if made is not None else self._life.body(kind, step)
+                yield self._one(path, method, operation, body, made)
 
-    def _one(self, path: str, method: str, operation: Json) -> Input:
+    def _one(
+        self, path: str, method: str, operation: Json, right: Json | None = None, record: Json | None = None
+    ) -> Input:
+        """right: the body as it should be, where that is known. record: the one that the path names first."""
         chance = self._chance
         names = {"path": {}, "query": {}}
         for parameter in operation.get("parameters", ()):
             if parameter["in"] in names:
                 names[parameter["in"]][parameter["name"]] = parameter
-        body = self._body(operation)
+        body = self._body(operation) if right is None else right
+        who = "administrator" if right is not None and chance.random() < 0.8 else None
+        if right is not None and who is None:  # nobody else enters for others
+            body = {name: value for name, value in right.items() if name not in ("on_behalf_of", "import_source")}
         headers = {"Content-Type": "application/json"} if body is not None else {}
         places = (
             ["path"] * bool(names["path"]) + ["query", "header"] + ["body", "body", "body", "raw"] * (body is not None)
@@ -90,6 +113,9 @@ class Requests:
         where = chance.choice(places) if chance.random() < 0.9 else "nowhere"
 
         taken = {name: quote(self._id(path, name, method), safe="") for name in names["path"]}
+        if record is not None and taken:
+            taken[next(iter(taken))] = record["id"]
+            self._records.versions.setdefault(record["id"], record.get("version", 1))
         if where == "path":
             taken[chance.choice(list(taken))] = _quoted(chance.choice(TEXTS)) or "%20"
         target = path
@@ -102,9 +128,9 @@ class Requests:
         if asked:
             target += "?" + "&".join(asked)
 
-        record = next((value for value in taken.values() if value in self._records.versions), None)
-        if method in ("patch", "post") and record is not None and chance.random() < 0.8:
-            headers["If-Match"] = f'"{self._records.versions[record]}"'
+        read = next((value for value in taken.values() if value in self._records.versions), None)
+        if method in ("patch", "post") and read is not None and chance.random() < 0.9:
+            headers["If-Match"] = f'"{self._records.versions[read]}"'
         if where == "header":
             name, value = chance.choice(HEADERS)
             headers[name] = value
@@ -114,7 +140,7 @@ class Requests:
                 content = chance.choice(BODIES)
             else:
                 content = _printed(self._replaced(body) if where == "body" else body)
-        return Input(f"{method.upper()} {path}", method.upper(), target, content, headers)
+        return Input(f"{method.upper()} {path}", method.upper(), target, content, headers, who)
 
     # --- as it should be --------------------------------------------------------------------------
 
@@ -249,6 +275,16 @@ class Requests:
         else:
             container[key] = copy.deepcopy(self._chance.choice(VALUES))
         return changed
+
+
+def _named(path: str, method: str) -> tuple[str, str | None]:
+    """The kind of record and the step of it that an address names: orders and verification."""
+    segments = path.split("/")[3:]
+    if len(segments) < 2:
+        return "".join(segments), None
+    if len(segments) == 2:
+        return segments[0], "PATCH" if segments[1].startswith("{") else segments[1]
+    return segments[0], segments[2] if len(segments) == 3 else "/".join(segments[2:])
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:

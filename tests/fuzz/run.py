@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from tests.fuzz.edges import Input, Json, Records, Requests
+from tests.fuzz.life import Life
 from tests.fuzz.schemas import Generated
 
 AT_ONCE = 8
@@ -85,7 +86,8 @@ class Report:
         lines = [
             f"{self.inputs:,} inputs for {len(self.operations)} operations in {self.seconds:.0f} s, seed {self.seed}",
             f"answers  {counted}",
-            f"operations that did what they were asked at least once: {len(self.reached)}",
+            f"operations that did what they were asked at least once: {len(self.reached)}; never: "
+            + (", ".join(sorted(self.operations - set(self.reached))) or "none"),
             f"answers of 5xx, or none: {len(self.failures)}",
             *(str(failure) for failure in _one_of_each(self.failures)),
         ]
@@ -104,7 +106,10 @@ def _one_of_each(failures: Sequence[Failure], most: int = 40) -> Iterator[Failur
 class Fuzz:
     """tokens: who asks, and how a token of theirs is had."""
 
-    def __init__(self, url: str, tokens: Mapping[str, SignIn], seed: int, kept: Sequence[str] = ()) -> None:
+    def __init__(
+        self, url: str, tokens: Mapping[str, SignIn], seed: int, kept: Sequence[str] = (), life: Life | None = None
+    ) -> None:
+        self._life = life
         self._url = url
         self._tokens = tokens
         self._headers: dict[str, str] = {}
@@ -119,7 +124,7 @@ class Fuzz:
             self._sign_in(who)
         document = self._document()
         self._learn()
-        edges = Requests(document, self._records, self._seed)
+        edges = Requests(document, self._records, self._seed, self._life)
         generated = Generated(document, self._seed)
         operations = [each for each in edges.operations if only in each[0]]
         asyncio.run(self._all(edges, generated, operations, inputs))
@@ -151,7 +156,7 @@ class Fuzz:
 
     async def _send(self, http: httpx.AsyncClient, made: Sequence[Input]) -> None:
         who = itertools.cycle(self._tokens)
-        waiting = iter([(request, next(who)) for request in made])
+        waiting = iter([(request, request.who or next(who)) for request in made])
 
         async def some() -> None:
             for request, caller in waiting:
@@ -201,6 +206,8 @@ class Fuzz:
     def _sign_in(self, who: str) -> None:
         with self._tokens[who]() as signed:
             self._headers[who] = signed.headers["Authorization"]
+        if self._life is not None and who == "administrator":
+            self._life.admin.headers["Authorization"] = self._headers[who]
 
     def _document(self) -> Json:
         answered = httpx.get(f"{self._url}/openapi.json", timeout=LONGEST, trust_env=False)
