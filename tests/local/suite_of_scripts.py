@@ -1,7 +1,7 @@
 """A supervisor as `salesbeat up` starts it, with small scripts instead of the suite's processes.
 
-The folder SCRIPTS tells a script what to do: `<name>.not-ready` holds a reason for its /ready, `<name>.broken` holds
-what it says before it ends with 3, `<name>.stubborn` makes it deaf to SIGTERM.
+The folder SCRIPTS tells a script what to do: `<name>.not-ready` holds a reason for its /ready, `<name>.dead` one for
+its /live, `<name>.broken` holds what it says before it ends with 3, `<name>.stubborn` makes it deaf to SIGTERM.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ def script(name: str, port: int) -> None:
 
     class Health(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            unready = folder / f"{name}.not-ready"
-            reason = unready.read_text() if unready.exists() and self.path == "/ready" else None
+            what, member = ("dead", "reason") if self.path == "/live" else ("not-ready", "mongodb")
+            told = folder / f"{name}.{what}"
+            reason = told.read_text() if told.exists() else None
             self.send_response(503 if reason else 200)
             self.end_headers()
-            self.wfile.write(json.dumps({"ready": not reason, **({"mongodb": reason} if reason else {})}).encode())
+            self.wfile.write(json.dumps({"ready": not reason, **({member: reason} if reason else {})}).encode())
 
         def log_message(self, format: str, *args: object) -> None:
             return

@@ -181,6 +181,29 @@ def test_a_process_that_stops_being_ready_is_seen(local: Local) -> None:
     assert local.process("first").restarts == 0
 
 
+def test_a_process_that_is_not_alive_is_started_again_and_status_says_why(local: Local) -> None:
+    local.up()
+    pid = local.process("first").pid
+    local.tell("first", "dead", "the consumer makes no progress")
+    eventually(lambda: local.process("first").restarts == 1)
+    local.untell("first", "dead")
+    eventually(lambda: local.process("first").condition == "ready")
+    assert local.process("first").pid != pid
+    assert local.process("second").restarts == 0
+    console = _console()
+    assert status(local.settings, console, as_json=False) == 0
+    assert "before: it was restarted, because it was not alive: the consumer makes no progress" in _said(console)
+
+
+def test_a_process_that_is_not_alive_for_a_moment_goes_on(local: Local) -> None:
+    local.up()
+    local.tell("first", "dead", "the consumer makes no progress")
+    eventually(lambda: local.process("first").condition == "not ready")
+    local.untell("first", "dead")
+    eventually(lambda: local.process("first").condition == "ready")
+    assert local.process("first").restarts == 0
+
+
 def test_what_outlived_a_killed_supervisor_is_ended_by_the_next_up(local: Local) -> None:
     local.up()
     before = local.state()

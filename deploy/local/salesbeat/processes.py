@@ -54,6 +54,12 @@ class Process:
                 return _reasons(body) or f"{path} answers {status}"
         return None
 
+    async def dead(self) -> str | None:
+        """None while it says at /live that it is alive; else why not. Raises OSError, TimeoutError, ValueError when it
+        does not answer."""
+        status, body = await _get(self.health_port or self.port, "/live")
+        return None if status < 500 else _reasons(body) or f"/live answers {status}"
+
 
 def suite(settings: LocalSettings, broker: Broker | None, admin: Credentials) -> list[Process]:
     """All processes, in the order in which they start. broker: none where the settings name one's own."""

@@ -1,7 +1,8 @@
 """The background process that `salesbeat up` starts: it keeps the suite running until it is told to stop.
 
 It starts the servers and, when they are ready, the rest; it asks each process how it is, starts a crashed one again
-after a pause, writes all of it into the state file, cuts the logs, and stops everything in reverse order on SIGTERM.
+after a pause, ends and starts one again that is not alive, writes all of it into the state file, cuts the logs, and
+stops everything in reverse order on SIGTERM.
 """
 
 from __future__ import annotations
@@ -37,6 +38,12 @@ pause is short again, for people wait for it; only the second is asked less and 
 ASK_STARTING = 0.2
 ASK_READY = 2.0
 """Seconds between two questions how a process is."""
+DEAD_FOR, DEAD_ANSWERS = 6.0, 3
+"""Seconds, and answers, of a /live that says no, after which a process is ended and started again. One may be a
+moment's."""
+SILENT_FOR = 120.0
+"""Seconds without any answer at /live, of a process that was ready before, after which it counts as dead, too. A loaded
+machine, or one that was held, takes its time."""
 CUT_LOGS = 5.0
 OWN_REPLICAS = -1
 """On one's own Kafka the broker's default decides."""
@@ -122,6 +129,8 @@ class _Kept:
         self._running: asyncio.subprocess.Process | None = None
         self._fills: set[asyncio.Task[None]] = set()
         self._ready_since: float | None = None
+        self._condemned: str | None = None
+        """Why it was ended by us, to be started again."""
 
     async def keep(self) -> None:
         stopping = self._supervisor.stopping
@@ -180,12 +189,16 @@ class _Kept:
         self._supervisor.note(self.state, "starting", None)
         if self._supervisor.stopping.is_set():
             _terminate(self._running)
-        attending = asyncio.create_task(self._attend())
+        self._condemned = None
+        attending = [asyncio.create_task(self._attend()), asyncio.create_task(self._watch_life(self._running))]
         code = await self._running.wait()
-        attending.cancel()
-        await asyncio.gather(attending, return_exceptions=True)
+        for task in attending:
+            task.cancel()
+        await asyncio.gather(*attending, return_exceptions=True)
         self._running = None
         self.state.pid = self.state.born = None
+        if self._condemned is not None:
+            return f"it was restarted, because it was not alive: {self._condemned}"
         ended = f"it was ended by {signal.Signals(-code).name}" if code < 0 else f"it ended with {code}"
         said = logfile.last_reason(self._log_file, self._log_start)
         return f"{ended}: {said}" if said else ended
@@ -210,6 +223,36 @@ class _Kept:
                 condition: Condition = "not ready" if self.state.condition in ("ready", "not ready") else "starting"
                 self._supervisor.note(self.state, condition, wrong)
             await asyncio.sleep(ASK_READY if wrong is None else ASK_STARTING)
+
+    async def _watch_life(self, running: asyncio.subprocess.Process) -> None:
+        """End a process that says for some time that it is not alive, or says nothing for long."""
+        if not self.process.http:
+            return
+        answers, since, heard = 0, 0.0, time.monotonic()
+        while True:
+            await asyncio.sleep(ASK_READY)
+            now = time.monotonic()
+            try:
+                reason = await self.process.dead()
+            except (OSError, TimeoutError, ValueError):
+                if self._ready_since is None or now - heard < SILENT_FOR:
+                    continue
+                reason = f"it has not answered for {now - heard:.0f} s"
+                break
+            heard = now
+            if reason is None:
+                answers = 0
+                continue
+            answers += 1
+            since = now if answers == 1 else since
+            if answers >= DEAD_ANSWERS and now - since >= DEAD_FOR - ASK_READY:
+                break
+        self._condemned = reason
+        log.warning("%s is not alive and is started again: %s", self.process.name, reason)
+        _terminate(running)
+        await asyncio.sleep(state.GRACE)
+        log.warning("%s does not end: it is killed", self.process.name)
+        _kill(running)
 
     def _fill(self) -> None:
         if self.process.forgets:
