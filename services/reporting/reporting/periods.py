@@ -16,9 +16,9 @@ MOST = 400
 """Periods of one question: a year of days, and more than seven years of weeks."""
 YEARS = range(1900, 2201)
 
-_DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
-_WEEK = re.compile(r"(\d{4})-W(\d{2})")
-_MONTH = re.compile(r"(\d{4})-(\d{2})")
+_DAY = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
+_WEEK = re.compile(r"([0-9]{4})-W([0-9]{2})")
+_MONTH = re.compile(r"([0-9]{4})-([0-9]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,21 @@ def containing(cadence: Cadence, day: date) -> Period:
 
 def read(text: str, field: str) -> Period:
     """A period written in any of the three ways. Raises Invalid, naming the field."""
+    found = _DAY.fullmatch(text) or _WEEK.fullmatch(text) or _MONTH.fullmatch(text)
+    if found and int(found[1]) not in YEARS:  # before a date is made of it: its week may end after the year 9999
+        raise Invalid(
+            "year_out_of_range",
+            f"{text} lies outside of the years {YEARS[0]} to {YEARS[-1]}.",
+            f"{text} 不在 {YEARS[0]} 至 {YEARS[-1]} 年之间。",
+            field=field,
+        )
     try:
         if found := _DAY.fullmatch(text):
-            return _within(containing("day", date(*map(int, found.groups()))))
+            return containing("day", date(*map(int, found.groups())))
         if found := _WEEK.fullmatch(text):
-            return _within(containing("week", date.fromisocalendar(int(found[1]), int(found[2]), 1)))
+            return containing("week", date.fromisocalendar(int(found[1]), int(found[2]), 1))
         if found := _MONTH.fullmatch(text):
-            return _within(containing("month", date(int(found[1]), int(found[2]), 1)))
+            return containing("month", date(int(found[1]), int(found[2]), 1))
     except ValueError:
         pass
     raise Invalid(
@@ -101,12 +109,6 @@ def span(cadence: Cadence, start: str | None, end: str | None, today: date) -> l
     if len(periods) > MOST:
         raise _too_long(cadence)
     return periods
-
-
-def _within(period: Period) -> Period:
-    if period.first.year not in YEARS or period.last.year not in YEARS:
-        raise ValueError
-    return period
 
 
 def _too_long(cadence: str) -> Invalid:
