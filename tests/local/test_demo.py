@@ -13,6 +13,7 @@ import httpx
 import pytest
 from rich.console import Console
 
+from chassis.phone import phone_numbers
 from contracts.money import Money
 from contracts.orders import OrderStatus, Product
 from customers.customer.identity import likenesses
@@ -212,6 +213,14 @@ def test_no_two_customers_are_taken_for_one(today: date) -> None:
         body = record.requests[0].body
         alike.update(likenesses(body["name"], body["phone"], body["tax_id"]))
     assert max(alike.values()) == 1
+
+
+def test_every_phone_of_the_demo_is_a_chinese_number() -> None:
+    made = lived(TODAY)
+    bodies = [request.body for kind in made for record in made[kind] for request in record.requests]
+    phones = [body["phone"] for body in bodies if isinstance(body, dict) and body.get("phone")]
+    assert len(phones) > 100
+    assert all(number.startswith("+86") for phone in phones for number in phone_numbers(phone))
 
 
 def test_people_work_before_they_do_anything() -> None:
