@@ -73,7 +73,7 @@ async def run(
                 caller = await sender.begin()
             except (Stopped, asyncio.CancelledError) as reason:
                 stopped = reason
-        await _rehearse(plan, caller, progress)
+        unchecked = await _rehearse(plan, caller, progress)
         chosen = {kind: [record for record in plan.records[kind] if mended is None or record.mended] for kind in KINDS}
         for kind in KINDS:
             for record in chosen[kind]:
@@ -92,6 +92,8 @@ async def run(
         for record in _good(chosen):
             if id(record) not in reached:
                 made.add(record, Verdict(Became.NOT_REACHED))
+    if unchecked:
+        console.print(f"{unchecked:,} requests could not be checked beforehand: the services decide about them.")
     _report(made, console, errors or Path(f"{plan.mapping.name}-errors.csv"), dry_run=dry_run)
     if verdicts is not None:
         made.write(verdicts)
@@ -123,11 +125,13 @@ def _good(chosen: dict[str, list[Record]]) -> Iterator[Record]:
     return (record for kind in KINDS for record in chosen[kind] if not record.problems)
 
 
-async def _rehearse(plan: Plan, caller: Caller, progress: Showing) -> None:
+async def _rehearse(plan: Plan, caller: Caller, progress: Showing) -> int:
+    """Answers how many requests could not be checked beforehand."""
     total = sum(not record.problems for kind in KINDS for record in plan.records[kind])
     progress.begin("check", total)
-    await rehearse(plan, caller, lambda record: progress.step("check"))
+    failed = await rehearse(plan, caller, lambda record: progress.step("check"))
     progress.end("check", said=False)
+    return failed
 
 
 async def _send(plan: Plan, chosen: dict[str, list[Record]], sender: Sender, progress: Showing) -> None:

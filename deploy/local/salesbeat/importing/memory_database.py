@@ -204,16 +204,24 @@ class MemoryCollection:
                 yield document
 
     def _candidates(self, where: Mapping[str, Any]) -> list[Document]:
-        for field, condition in _conditions(where):
-            if field == "_id":
-                wanted = _wanted(condition)
-                if wanted is not None:
-                    return [self.documents[one] for one in wanted if one in self.documents]
-        for field, condition in _conditions(where):
+        found = self._looked_up(where)
+        return list(self.documents.values()) if found is None else [self.documents[one] for one in found]
+
+    def _looked_up(self, where: Mapping[str, Any]) -> dict[Any, None] | None:
+        """The ids among which all that fit are found; None where no index helps."""
+        conditions = list(_conditions(where))
+        for field, condition in conditions:
+            if field == "_id" and (wanted := _wanted(condition)) is not None:
+                return dict.fromkeys(one for one in wanted if one in self.documents)
+        for field, condition in conditions:
             if field in self._indexes and (wanted := _wanted(condition)) is not None and None not in wanted:
-                ids = dict.fromkeys(one for value in wanted for one in self._indexes[field].get(value, ()))
-                return [self.documents[one] for one in ids]
-        return list(self.documents.values())
+                return dict.fromkeys(one for value in wanted for one in self._indexes[field].get(value, ()))
+        for field, alternatives in conditions:
+            if field == "$or":
+                branches = [self._looked_up(each) for each in alternatives]
+                if all(branch is not None for branch in branches):
+                    return dict.fromkeys(one for branch in branches for one in branch or ())
+        return None
 
 
 class MemoryCursor:
@@ -298,16 +306,16 @@ def _keys(document: Document, fields: tuple[str, ...], partial: Mapping[str, Any
 
 
 def _is_condition(value: Any) -> bool:
-    return isinstance(value, Mapping) and any(str(name).startswith("$") for name in value)
+    return isinstance(value, dict) and any(str(name).startswith("$") for name in value)
 
 
 def _conditions(where: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The conditions all of which must hold, those within `$and` too."""
+    """The conditions all of which must hold, those within `$and` too; an `$or` is one of them."""
     for field, condition in where.items():
         if field == "$and":
             for each in condition:
                 yield from _conditions(each)
-        elif not field.startswith("$"):
+        elif field == "$or" or not field.startswith("$"):
             yield field, condition
 
 

@@ -97,12 +97,15 @@ class Rehearsal:
             "customers": CUSTOMERS.name,
         }
         self._prepared = False
+        self.failed = 0
+        """Requests that it could not answer."""
 
     async def ask(self, method: str, path: str, body: Any, key: str, version: int | None = None) -> Answer:
         """What the service answers to that request."""
         await self._prepare()
         service = _PATHS.get(path.split("/")[3], "orders")
         answer = await self._call(self._apps[service], method, path, body, key, version)
+        self.failed += answer.status >= 500
         if service == "customers" and answer.status < 300:
             await self._publish()
         return answer
@@ -247,8 +250,11 @@ class Rehearsal:
 
 async def rehearse(
     plan: Plan, caller: Caller = ADMINISTRATOR, done: Callable[[Record], None] = lambda record: None
-) -> None:
-    """Note on each record of the plan what a service will refuse in it; `done` is called with each record."""
+) -> int:
+    """Note on each record of the plan what a service will refuse in it; `done` is called with each record.
+
+    Answers how many requests could not be rehearsed: they are sent, and the services decide.
+    """
     rehearsal = Rehearsal(caller)
     for record_id, (kind, key) in plan.presumed.items():
         await rehearsal.presume(kind, record_id, key, plan.timezone)
@@ -264,6 +270,7 @@ async def rehearse(
                 else:
                     await _one(rehearsal, plan, record, records.get)
                 done(record)
+    return rehearsal.failed
 
 
 async def _one(rehearsal: Rehearsal, plan: Plan, record: Record, known: Callable[[str], Record | None]) -> None:
