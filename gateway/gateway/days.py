@@ -25,8 +25,10 @@ class Days:
         self._default = ZoneInfo(default)
         self._zones: dict[str, tuple[ZoneInfo, float]] = {}
 
-    def default(self) -> date:
-        return clock.now().astimezone(self._default).date()
+    @property
+    def zone(self) -> str:
+        """The zone of callers without an office, as an IANA name."""
+        return self._default.key
 
     async def today(self, caller: Caller, headers: Mapping[str, str]) -> date:
         zone = await self._zone(caller.office, headers) if caller.office else self._default

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from aiohttp import web
 
-from tests.gateway.conftest import Start, administrator, measures, until
+from tests.gateway.conftest import Start, administrator, bearer, measures, sign_in, until
 from tests.gateway.standin import StandIn, dropped
 
 ORDERS = "/api/v1/orders"
@@ -266,6 +266,53 @@ async def test_the_breaker_spares_a_broken_service_and_lets_a_mended_one_back(
     await until(lambda: gateway.get(ORDERS), 200)
     assert len(orders.asked) == 4
     assert 'gateway_upstream_breaker_open{upstream="orders"} 0.0' in await measures(gateway)
+
+
+async def test_one_callers_deadlines_leave_the_service_open_for_others(
+    start: Start, services: dict[str, StandIn]
+) -> None:
+    gateway = await start(deadline=0.2, breaker_failures=3, breaker_open=30, attempts=1)
+    admin = await administrator(gateway)
+    owner = {"login": "owner", "password": "a good password", "role": "owner"}
+    await gateway.post("/api/v1/accounts", json=owner, headers=admin)
+    other = bearer(await sign_in(gateway, "owner", "a good password"))
+    never = asyncio.Event()
+
+    async def sleeping(_: web.Request) -> web.StreamResponse:
+        await never.wait()
+        return web.Response()
+
+    for path in ("/api/v1/visits/batch", "/api/v1/visits/x", "/api/v1/calls"):
+        services["visits"].tell(path, handler=sleeping)
+    for path in ("/api/v1/visits/batch", "/api/v1/calls", "/api/v1/visits/x") * 3:
+        assert (await gateway.post(path, json={}, headers=admin)).status_code == 504
+    assert (await gateway.get("/api/v1/visits", headers=other)).status_code == 200
+    assert 'breaker_open{upstream="visits"} 0.0' in await measures(gateway)
+    never.set()
+
+
+async def test_a_refusal_that_concerns_one_record_is_passed_on_and_opens_nothing(
+    start: Start, services: dict[str, StandIn]
+) -> None:
+    gateway = await start(breaker_failures=3, breaker_open=30)
+    gateway.headers.update(await administrator(gateway))
+    services["orders"].tell(f"{ORDERS}/x", {"code": "outbox_full", "detail": "wait for the broker"}, status=503)
+    for _ in range(5):
+        refused = await gateway.post(f"{ORDERS}/x", json={}, headers={"Idempotency-Key": "k"})
+        assert (refused.status_code, refused.json()["code"]) == (503, "outbox_full")
+    assert len(services["orders"].asked) == 5
+    assert (await gateway.get(ORDERS)).status_code == 200
+
+
+async def test_one_callers_lost_connections_leave_the_service_open_for_others(
+    start: Start, services: dict[str, StandIn]
+) -> None:
+    gateway = await start(breaker_failures=3, breaker_open=30)
+    gateway.headers.update(await administrator(gateway))
+    services["orders"].tell(f"{ORDERS}/poison", handler=dropped)
+    for _ in range(5):
+        assert (await gateway.get(f"{ORDERS}/poison")).status_code == 503
+    assert (await gateway.get(ORDERS)).status_code == 200
 
 
 async def test_a_restarted_service_is_found_again(signed_in: httpx.AsyncClient, services: dict[str, StandIn]) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from chassis.identity import Caller
 from chassis.problems import Unavailable
 from gateway.limits import KEPT, Limits, Rate
-from gateway.upstream import Breaker, Policy
+from gateway.upstream import Breaker, Policy, Source
 from tests.gateway.conftest import Start, administrator, bearer, sign_in
 
 ANN = Caller(id="ann", name="Ann", role="salesperson")
@@ -115,6 +115,73 @@ def test_the_breaker_opens_probes_and_closes() -> None:
     breaker.succeeded()
     assert not breaker.is_open
     breaker.enter()
+
+
+def suspected(breaker: Breaker, *sources: tuple[str, str]) -> None:
+    for caller, route in sources:
+        breaker.enter()
+        breaker.suspected(Source(caller, route))
+
+
+def test_what_one_caller_waits_for_in_vain_opens_the_breaker_for_nobody() -> None:
+    breaker = Breaker("a service", Policy(failures=2))
+    suspected(breaker, *[("ann", f"GET /api/v1/{n}") for n in range(50)])
+    assert not breaker.is_open
+    suspected(breaker, *[("bob", "GET /api/v1/1")] * 50)
+    assert not breaker.is_open
+
+
+def test_one_route_that_answers_nobody_opens_the_breaker_for_no_other_route() -> None:
+    breaker = Breaker("a service", Policy(failures=2))
+    suspected(breaker, *[(f"caller {n}", "GET /api/v1/progress") for n in range(50)])
+    assert not breaker.is_open
+
+
+def test_a_service_that_answers_nobody_anywhere_opens_the_breaker() -> None:
+    breaker = Breaker("a service", Policy(failures=8))
+    sources = [(f"caller {n % 4}", f"GET /api/v1/{n % 3}") for n in range(8)]
+    suspected(breaker, *sources[:7])
+    assert not breaker.is_open
+    suspected(breaker, sources[7])
+    assert breaker.is_open
+
+
+def test_an_answer_between_clears_a_service_of_suspicion() -> None:
+    breaker = Breaker("a service", Policy(failures=8))
+    for n in range(100):
+        suspected(breaker, (f"caller {n % 7}", f"GET /api/v1/{n % 5}"))
+        if n % 6 == 5:
+            breaker.enter()
+            breaker.succeeded()
+    assert not breaker.is_open
+
+
+def test_a_probe_that_takes_long_keeps_nobody_waiting() -> None:
+    watch = Watch()
+    breaker = Breaker("a service", Policy(failures=1, open_for=2), watch)
+    breaker.enter()
+    breaker.failed()
+    watch.now += 2
+    breaker.enter()  # the probe: a request that takes fifteen seconds
+    watch.now += 2
+    breaker.enter()  # the next one
+    breaker.succeeded()
+    assert not breaker.is_open
+    breaker.suspected(Source("ann", "GET /api/v1/orders"))  # the first probe was late
+    assert not breaker.is_open
+
+
+def test_a_probe_without_an_answer_in_time_decides_nothing() -> None:
+    watch = Watch()
+    breaker = Breaker("a service", Policy(failures=1, open_for=2), watch)
+    breaker.enter()
+    breaker.failed()
+    watch.now += 2
+    breaker.enter()
+    breaker.suspected(Source("ann", "GET /api/v1/orders"))
+    breaker.enter()  # at once, because nothing is known yet
+    breaker.succeeded()
+    assert not breaker.is_open
 
 
 def test_a_success_forgets_the_failures_before() -> None:

@@ -25,6 +25,8 @@ COMMAND = [sys.executable, "-m", "gateway"]
         ({"ORDERS_URL": "127.0.0.1:8721"}, "SALESBEAT_ORDERS_URL"),
         ({"ORDERS_URL": "http://127.0.0.1:8721/api"}, "without a path"),
         ({"TIMEZONE": "Asia/Nowhere"}, "IANA time zone"),
+        ({"TRUSTED_PROXIES": "10.0.0.0/8, proxy"}, "SALESBEAT_TRUSTED_PROXIES"),
+        ({"PORT": "8700", "HEALTH_PORT": "8700"}, "SALESBEAT_HEALTH_PORT"),
         ({"CORS_ORIGINS": "*"}, "SALESBEAT_CORS_ORIGINS"),
         ({"IDENTITY": "ldap"}, "'embedded' or 'oidc'"),
         ({"IDENTITY": "oidc"}, "SALESBEAT_JWKS_URL and SALESBEAT_ISSUER"),
@@ -50,10 +52,29 @@ def test_a_wrong_setting_stops_it_with_a_sentence(settings: dict[str, str], said
     assert "secret horse" not in ended.stderr
 
 
+async def test_an_inner_door_that_cannot_be_opened_stops_it_with_a_sentence(mongo: str, database: Database) -> None:
+    port = free_port()
+    settings = {"PORT": str(free_port()), "HEALTH_PORT": str(port), "MONGODB_URI": mongo}
+    environment = {**os.environ, **{f"SALESBEAT_{name}": value for name, value in settings.items()}}
+    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", port):
+        ended = await asyncio.to_thread(
+            subprocess.run,
+            COMMAND,
+            env={**environment, "SALESBEAT_MONGODB_DATABASE": database.name},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert ended.returncode != 0
+    assert f"SALESBEAT_HEALTH_PORT: 127.0.0.1:{port} cannot be had" in ended.stdout + ended.stderr
+
+
 async def test_it_serves_and_stops_when_told(mongo: str, database: Database, tmp_path: Path) -> None:
     port = free_port()
     settings = {
         "PORT": str(port),
+        "HEALTH_PORT": str(free_port()),
         "MONGODB_URI": mongo,
         "MONGODB_DATABASE": database.name,
         "BOOTSTRAP_ADMIN_LOGIN": "admin",

@@ -19,13 +19,16 @@ class Standings:
         self._tokens = tokens
 
     async def __call__(self, person: str) -> Mapping[str, Any] | None:
-        """Role, office, region and offices; None for somebody who is not on the roster."""
+        """Role, office, region and offices; None for somebody who is not on the roster today.
+
+        Today is the day of their own office, wherever it is; of the company's zone for those who work in none.
+        """
         headers = {"Authorization": f"Bearer {await self._tokens.own()}"}
         if parent := telemetry.current_traceparent():
             headers["traceparent"] = parent
         path = f"/api/v1/people/{person}/standing"
         try:
-            return await self._customers.get(path, headers, {"on": self._days.default()})
+            return await self._customers.get(path, headers, {"zone": self._days.zone})
         except Refused as refusal:
             if refusal.status == 404:
                 return None
