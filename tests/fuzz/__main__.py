@@ -73,17 +73,17 @@ def fuzz(url: str, administrator: dict[str, str], inputs: int, seed: int, only: 
         return httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False)
 
     with sign_in(administrator["login"], administrator["password"]) as admin:
-        life = a_life(httpx.Client(base_url=url, headers=admin.headers, timeout=60, trust_env=False))
+        life = a_life(admin)
         body = {**SALESPERSON, "person": life.seller}
         made = admin.post("/api/v1/accounts", json=body, headers={"Idempotency-Key": "the fuzzer's seller"})
         assert made.status_code in (200, 201, 409), made.text
         accounts = [account["id"] for account in admin.get("/api/v1/accounts").json()["items"]]
-    tokens = {
-        "administrator": lambda: sign_in(administrator["login"], administrator["password"]),
-        "salesperson": lambda: sign_in(SALESPERSON["login"], SALESPERSON["password"]),
-    }
-    kept = [life.seller, life.head, life.office, life.region, *accounts]
-    return Fuzz(url, tokens, seed, kept, life).run(inputs, only=only)
+        tokens = {
+            "administrator": lambda: sign_in(administrator["login"], administrator["password"]),
+            "salesperson": lambda: sign_in(SALESPERSON["login"], SALESPERSON["password"]),
+        }
+        kept = [life.seller, life.head, life.office, life.region, *accounts]
+        return Fuzz(url, tokens, seed, kept, life).run(inputs, only=only)
 
 
 def a_life(admin: httpx.Client) -> Life:
