@@ -291,3 +291,41 @@ def test_a_spread_target_adds_up_exactly(minor: int, month: str) -> None:
         assert sum(shares.values()) == minor
         assert max(shares.values()) - min(shares.values()) <= 1
         assert all(day.isoformat().startswith(month) for day in shares)
+
+
+async def test_a_large_batch_is_written_in_parts_that_each_note_progress(mongo: str) -> None:
+    """A slow database answers within each part, so liveness sees that the worker gets on."""
+    from chassis import turns
+    from reporting import facts, progress
+
+    people = 2 * progress.AT_ONCE + 1
+    log = Log()
+    events = [
+        log.say(order(f"o{n}", confirmed=date(2021, 1, 4), credit=(f"p{n}", "sha", "east")), 1) for n in range(people)
+    ]
+    sizes: dict[str, list[int]] = defaultdict(list)
+
+    class Counting:
+        def __init__(self, collection: Any) -> None:
+            self._collection = collection
+
+        async def bulk_write(self, writes: Any, **more: Any) -> Any:
+            sizes[self._collection.name].append(len(writes))
+            return await self._collection.bulk_write(writes, **more)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._collection, name)
+
+    async with a_database(mongo) as (_, database):
+        learner = Learner(database)
+        await learner.prepare()
+        learner.progress.collection = Counting(learner.progress.collection)
+        turn = turns.Turn()
+        turn.note = lambda: sizes["noted"].append(1)  # type: ignore[method-assign]
+        with turn.current():
+            await learner.take(events)
+        total = await database["totals"].find_one({"level": "company"})
+    assert total is not None
+    assert total["total"]["orders_confirmed/count"] == people
+    assert max(sizes["totals"]) <= progress.AT_ONCE < people
+    assert len(sizes["noted"]) >= people // facts.SLICE + 1

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from chassis import turns
 from chassis.mongo import ASCENDING, BulkWriteError, Database, Document, InsertOne, ReplaceOne, UpdateOne, relaxed
 from chassis.received import Received, Unhandleable
 from reporting.measures import BY_TOPIC
@@ -132,6 +133,7 @@ class Facts:
                     self._sort(_Read(event), history, newest)
                 rows = [_version(key, read) for key, read in islice(history.items(), kept, None)]
                 writing.append(asyncio.create_task(_write(self.versions, rows)))
+                turns.noted()
                 await asyncio.sleep(0)  # it begins, while the next slice is read
             if newest:
                 await then(await self._replace(newest))
@@ -279,10 +281,14 @@ def _moved(read: _Read) -> UpdateOne:
 
 async def _write(collection: Any, writes: Sequence[InsertOne | ReplaceOne | UpdateOne]) -> set[int]:
     """Answers the places of those that are refused, because something stands there already."""
-    # The server works on each message by one thread: two messages keep two of its cores busy.
-    half = (len(writes) + 1) // 2 if len(writes) > SLICE // 2 else len(writes)
+    # The server works on each message by one thread: two messages keep two of its cores busy. No message is so large
+    # that a slow database is silent for long.
+    half = min((len(writes) + 1) // 2, SLICE) if len(writes) > SLICE // 2 else len(writes)
     parts = [(start, writes[start : start + half]) for start in range(0, len(writes), half or 1)]
-    return set().union(*await asyncio.gather(*(_write_part(collection, start, part) for start, part in parts)))
+    refused: set[int] = set()
+    for pair in (parts[n : n + 2] for n in range(0, len(parts), 2)):
+        refused.update(*await asyncio.gather(*(_write_part(collection, start, part) for start, part in pair)))
+    return refused
 
 
 async def _write_part(collection: Any, start: int, writes: Sequence[InsertOne | ReplaceOne | UpdateOne]) -> set[int]:

@@ -39,6 +39,8 @@ REMEMBERED = 20_000
 """Documents whose content a worker keeps, each about 10 kB when its month is full."""
 FACTS_REMEMBERED = 100_000
 """Facts that count in the persons' documents that it keeps, each about 600 bytes."""
+AT_ONCE = 1_000
+"""Documents of one write: some megabytes, so that a slow database is not silent for long."""
 ATTEMPTS = 200
 """Somebody wins each race, so a handful of workers need far fewer."""
 PAUSE = 0.005
@@ -260,8 +262,11 @@ class Progress:
         if not changes.writes:
             return True
         try:
-            result = await self.collection.bulk_write(changes.writes, ordered=False)
-            won = result.matched_count == changes.updates
+            matched = 0
+            for start in range(0, len(changes.writes), AT_ONCE):
+                part = changes.writes[start : start + AT_ONCE]
+                matched += (await self.collection.bulk_write(part, ordered=False)).matched_count
+            won = matched == changes.updates
         except BulkWriteError as error:
             if any(failed["code"] != DUPLICATE_KEY for failed in error.details["writeErrors"]):
                 raise
