@@ -16,7 +16,7 @@ from tests.doors import Door
 async def test_the_worker_relays_everything_and_hears_of_orders() -> None:
     made = worker(Settings(mongodb_database="never_opened"))
     assert made.live() is None
-    assert set(made.checks) == {"mongodb", "relay", "consumer"}
+    assert set(made.checks) == {"mongodb", "relay", "consumer", "tasks"}
     assert set(TOPICS) == {ORDERS.name}
     repositories = Repositories(_Nowhere())
     assert [repository.topic for repository in repositories.all] == [REGIONS, OFFICES, PEOPLE, CUSTOMERS]

@@ -30,8 +30,12 @@ class Locks:
     """The locks of one service, in its collection `locks`."""
 
     def __init__(self, database: Database) -> None:
+        self._locks: Collection = database["locks"]
+
+    @property
+    def _collection(self) -> Collection:
         # A lock that is lost with a primary lets two commands meet once; the unique indexes still hold then.
-        self._collection: Collection = relaxed(database["locks"])
+        return relaxed(self._locks)
 
     async def prepare(self) -> None:
         """Make the index that clears the locks of killed processes away."""

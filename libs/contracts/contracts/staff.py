@@ -7,7 +7,7 @@ effective-dated: a list in the order of `valid_from`, each entry in force until 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -127,6 +127,14 @@ class Person(Published):
         if day < self.joined_on or (self.left_on is not None and day >= self.left_on):
             return None
         return in_force(self.postings, day)
+
+    def posting_nearest(self, day: date) -> Posting:
+        """The posting in force on that day; before they joined the first one, after they left the last one of theirs.
+
+        For what must name an office or a superior even then. Rights go by `posting_on`.
+        """
+        last = day if self.left_on is None else min(day, self.left_on - timedelta(days=1))
+        return in_force(self.postings, max(last, self.joined_on)) or self.postings[0]
 
 
 class RegionEvent(StrEnum):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from chassis.aggregate import Repository
 from chassis.locks import Locks
-from chassis.mongo import Database
-from chassis.phone import DEFAULT_REGION
+from chassis.mongo import Database, DuplicateKey
+from chassis.phone import DEFAULT_REGION, region_of_zone
 from chassis.problems import Invalid, NotFound
 from chassis.scope import everything
-from chassis.search_key import search_key
-from contracts.customers import Customer
-from contracts.staff import Office, Person, Region
+from chassis.search_key import search_key, search_keys
+from contracts.customers import Customer, Likeness
+from contracts.staff import Office, Person, Posting, Region
 from contracts.topics import CUSTOMERS, OFFICES, PEOPLE, REGIONS
 from customers.customer.identity import claims, likenesses
 from customers.customer.model import pending
@@ -30,8 +32,8 @@ class Repositories:
     def __init__(self, database: Database, phone_region: str = DEFAULT_REGION) -> None:
         self.phone_region = phone_region
         self.locks = Locks(database)
-        self.regions = Repository(database, "regions", REGIONS, Region)
-        self.offices = Repository(database, "offices", OFFICES, Office)
+        self.regions = Repository(database, "regions", REGIONS, Region, keys=_named_keys)
+        self.offices = Repository(database, "offices", OFFICES, Office, keys=_named_keys)
         self.people = Repository(database, "people", PEOPLE, Person, keys=_person_keys)
         self.customers = Repository(database, "customers", CUSTOMERS, Customer, keys=_customer_keys)
 
@@ -43,15 +45,30 @@ class Repositories:
     async def prepare(self) -> None:
         """Make the indexes; harmless to repeat."""
         await self.locks.prepare()
-        await self.regions.prepare({"keys": [("code", 1)], "unique": True})
-        await self.offices.prepare({"keys": [("code", 1)], "unique": True})
-        await self.people.prepare({"keys": [("keys.office", 1), ("name", 1), ("_id", 1)]})
+        scheme = {"keys": [("keys.scheme", 1)]}
+        await self.regions.prepare({"keys": [("code", 1)], "unique": True}, scheme)
+        await self.offices.prepare({"keys": [("code", 1)], "unique": True}, scheme)
+        await self.people.prepare({"keys": [("keys.postings.office", 1), ("name", 1), ("_id", 1)]}, scheme)
         await self.customers.prepare(
             {"keys": [("keys.claims", 1)], "unique": True},
             {"keys": [("keys.likenesses", 1)]},
             {"keys": [("keys.handover", 1)], "sparse": True},
+            {"keys": [("office", 1), ("region", 1)]},
             *({"keys": [(field, 1), ("name", 1), ("_id", 1)]} for field in ("owner", "office", "region")),
+            scheme,
         )
+        for repository, keys in (
+            (self.regions, _named_keys),
+            (self.offices, _named_keys),
+            (self.people, _person_keys),
+            (self.customers, _customer_keys),
+        ):
+            await _renew_keys(repository, keys)
+
+    def phone_regions(self, office: Office | None) -> tuple[str, ...]:
+        """The countries by whose numbering plans telephone numbers are read: the office's own, then the company's."""
+        own = region_of_zone(office.timezone) if office else None
+        return (*([own] if own else []), self.phone_region)
 
     async def region(self, region_id: str, field: str = "region") -> Region:
         """Raises Invalid (unknown_region) naming the field."""
@@ -97,28 +114,80 @@ class Repositories:
     async def posted_at(self, person_id: str, at: datetime, field: str = "owner") -> tuple[Person, Office]:
         """The same at an instant, which their own office's calendar turns into a day."""
         person = await self.person(person_id, field)
-        around = (at.date() + timedelta(days=offset) for offset in (0, 1, -1))  # no zone is further from UTC
-        for office_id in dict.fromkeys(p.office for day in around if (p := person.posting_on(day)) and p.office):
-            office = await self.office(office_id, field)
-            posting = person.posting_on(office.business_date(at))
-            if posting is not None and posting.office == office_id:
-                return person, office
-        return await self.posted(person_id, at.date(), field)
+        day = await self.day_of(person, at)
+        return await self.posted(person_id, day, field)
+
+    async def day_of(self, person: Person, at: datetime, zone: str | None = None) -> date:
+        """The day of an instant where somebody works then; where they will or did before they join or after they leave.
+
+        zone: IANA name of the calendar of those who work in no office; UTC without it.
+        """
+        for offset in (0, 1, -1):  # no zone is further from UTC
+            posting = person.posting_nearest(at.date() + timedelta(days=offset))
+            day = await self._day_in(posting.office, at, zone)
+            if person.posting_nearest(day) == posting:
+                return day
+        return at.date()  # on a day that is left out by a move across the date line
+
+    async def posting_at(self, person: Person, at: datetime) -> Posting | None:
+        """The posting in force at an instant, by the calendar of the office that it is in."""
+        return person.posting_on(await self.day_of(person, at))
+
+    async def _day_in(self, office_id: str | None, at: datetime, zone: str | None) -> date:
+        if office_id is not None:
+            return (await self.office(office_id)).business_date(at)
+        return at.astimezone(ZoneInfo(zone)).date() if zone else at.date()
 
 
 def unknown_person(field: str) -> Invalid:
     return Invalid("unknown_person", "There is no such person.", "没有此人员。", field=field)
 
 
+SCHEME = 2
+"""Of the keys below. A larger number makes all stored keys anew at the next start."""
+EVER = "9999-12-31"
+
+
+async def _renew_keys(repository: Repository[Any], keys: Callable[[Any], dict[str, Any]]) -> None:
+    """Make the keys of records that an earlier version has stored; what changes meanwhile gets them by its change."""
+    after = ""
+    stale = [{"keys.scheme": None}, {"keys.scheme": {"$lt": SCHEME}}]
+    while found := await repository.find(ORGANISATION, {"_id": {"$gt": after}, "$or": stale}, limit=500):
+        for stored in found:
+            where = {"_id": stored.state.id, "version": stored.version}
+            renewed: dict[str, Any] = {"keys": keys(stored.state)}
+            try:
+                await repository.collection.update_one(where, {"$set": renewed})
+            except DuplicateKey:
+                # Two that are alike only since the keys are made in another way have both been there before.
+                shared = stored.state.model_copy(update={"may_share": list(Likeness)})
+                renewed = {"keys": keys(shared), "may_share": list(Likeness)}
+                await repository.collection.update_one(where, {"$set": renewed})
+        after = found[-1].state.id
+
+
+def _named_keys(unit: Region | Office) -> dict[str, Any]:
+    return {"scheme": SCHEME, "search": search_keys(unit.code, unit.name)}
+
+
 def _person_keys(person: Person) -> dict[str, Any]:
-    """Where somebody works by their last posting: what lists and rights go by."""
-    last = person.postings[-1]
-    return {"office": last.office, "region": last.region, "role": last.role, "name": person.name.casefold()}
+    """From when until when somebody is what, and where: what lists go by, before they join and after they leave too."""
+    postings = sorted(person.postings, key=lambda posting: posting.valid_from)
+    since = ["", *(posting.valid_from.isoformat() for posting in postings[1:])]
+    return {
+        "scheme": SCHEME,
+        "search": search_keys(person.name, person.number, person.email),
+        "postings": [
+            {"since": first, "until": until, "office": each.office, "region": each.region, "role": each.role.value}
+            for each, first, until in zip(postings, since, [*since[1:], EVER], strict=True)
+        ],
+    }
 
 
 def _customer_keys(customer: Customer) -> dict[str, Any]:
     coming = pending(customer)
     return {
+        "scheme": SCHEME,
         "claims": claims(customer),
         "likenesses": likenesses(customer),
         "search": search_key(customer.name),

@@ -154,9 +154,9 @@ async def _entry(
     """Whether the caller may enter this at all, for whom it is entered, and when it happened."""
     rights.may_keep(caller)
     known = repositories(request)
-    await rights.may_speak_for(known, caller, body)
     imported(caller, body)
     at = when(body)
+    await rights.may_speak_for(known, caller, body, at)
     return known, on_behalf(command, body), at
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from chassis import clock, phone
+from chassis import clock
 from chassis.aggregate import Command, Stored
 from chassis.entries import any_past
 from chassis.identity import Caller
@@ -96,7 +96,7 @@ async def register(
         registered_at=at,
         imported=new.imported,
     )
-    customer, happened = model.register(customer, at, day, phone_regions(repositories, office))
+    customer, happened = model.register(customer, at, day, repositories.phone_regions(office))
     await _check_known(repositories, caller, set(customer.not_duplicate_of))
     values = set(likenesses(customer))
     async with repositories.locks.hold(values):
@@ -117,7 +117,7 @@ async def update(
 ) -> Stored[Customer]:
     """Raises NotFound, Stale, NotPossible, Invalid (unknown_customer), Conflict (duplicate_customer)."""
     stored, office = await _open(repositories, caller, customer_id)
-    regions = phone_regions(repositories, office)
+    regions = repositories.phone_regions(office)
     changed = model.changed_by(stored.state, changes, regions)
     # One that was declared different long ago may have moved out of the caller's sight.
     await _check_known(repositories, caller, set(changed.not_duplicate_of) - set(stored.state.not_duplicate_of))
@@ -157,7 +157,7 @@ async def add_contact(
 ) -> Stored[Customer]:
     """Raises NotFound, Stale, NotPossible (not_a_phone, unknown_contact, contact_id_taken)."""
     _, office = await _open(repositories, caller, customer_id)
-    regions = phone_regions(repositories, office)
+    regions = repositories.phone_regions(office)
 
     def decide(customer: Customer, day: date) -> tuple[Customer, Happened | None]:
         return model.add_contact(customer, contact, at, day, regions)
@@ -176,7 +176,7 @@ async def change_contact(
 ) -> Stored[Customer]:
     """Raises NotFound, Stale, NotPossible (not_a_phone, unknown_contact)."""
     _, office = await _open(repositories, caller, customer_id)
-    regions = phone_regions(repositories, office)
+    regions = repositories.phone_regions(office)
 
     def decide(customer: Customer, day: date) -> tuple[Customer, Happened | None]:
         return model.change_contact(customer, contact_id, changes, at, day, regions)
@@ -241,12 +241,6 @@ async def ordered(
     return await repositories.customers.change(
         customer_id, BUS, lambda customer: model.ordered(customer, order), command
     )
-
-
-def phone_regions(repositories: Repositories, office: Office | None) -> tuple[str, ...]:
-    """The countries by whose numbering plans telephone numbers are read: the office's own, then the company's."""
-    own = phone.region_of_zone(office.timezone) if office else None
-    return (*([own] if own else []), repositories.phone_region)
 
 
 async def _open(repositories: Repositories, caller: Caller, customer_id: str) -> tuple[Stored[Customer], Office]:

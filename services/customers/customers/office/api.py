@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
@@ -21,7 +21,8 @@ from customers.office import commands, queries
 router = routes("organisation")
 
 Days = Annotated[list[Day], Field(max_length=1000)]
-Weekdays = Annotated[list[int], Field(max_length=7)]
+Weekdays = Annotated[list[Annotated[int, Field(ge=0, le=99)]], Field(max_length=7)]
+"""The model says which numbers are weekdays."""
 
 
 class NewOffice(NewEntry):
@@ -85,8 +86,11 @@ async def update(
 
 @router.post("/offices/{office_id}/region", summary="Move an office into another region")
 async def move(request: Request, caller: CallerDep, command: CommandDep, office_id: RecordId, body: Move) -> Response:
-    """From `valid_from` on; results of earlier days stay with the region of those days."""
-    rights.may_organise(caller)
+    """From `valid_from` on, with its customers; results of earlier days stay with the region of those days.
+
+    For administrators, and for imports of those who see every office.
+    """
+    rights.may_move_office(caller)
     at = when(body)
     return answer(await commands.move(repositories(request), command, office_id, body.region, body.valid_from, at))
 
@@ -98,6 +102,9 @@ async def one(request: Request, caller: CallerDep, office_id: RecordId) -> Respo
 
 @router.get("/offices", summary="Offices")
 async def page(
-    request: Request, caller: CallerDep, paging: Annotated[Paging, sorted_by("code", "name", "id")]
+    request: Request,
+    caller: CallerDep,
+    paging: Annotated[Paging, sorted_by("code", "name", "id")],
+    q: Annotated[str | None, Query(max_length=200, description="A part of the code or the name.")] = None,
 ) -> Response:
-    return answer_page(await queries.page(repositories(request), paging))
+    return answer_page(await queries.page(repositories(request), q, paging))

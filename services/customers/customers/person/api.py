@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
 import orjson
@@ -18,7 +19,6 @@ from contracts.staff import Role
 from customers import rights
 from customers.doors import Email, Phone, RecordId, repositories, when
 from customers.person import commands, queries
-from customers.repositories import ORGANISATION
 
 router = routes("organisation")
 
@@ -63,37 +63,38 @@ class Departure(Entry):
     left_on: Day
 
 
+def _place(body: Place, valid_from: date) -> commands.Place:
+    return commands.Place(
+        role=body.role,
+        valid_from=valid_from,
+        office=body.office,
+        region=body.region,
+        manager=body.manager,
+        offices_served=body.offices_served,
+    )
+
+
 @router.post("/people", status_code=201, summary="Register a person")
 async def register(request: Request, caller: CallerDep, command: CommandDep, body: NewPerson) -> Response:
-    """With the first posting, which begins on `joined_on`."""
+    """With the first posting, which begins on `joined_on`. For administrators; an import registers salespeople only."""
     rights.may_organise(caller)
     at = when(body)
     known = repositories(request)
     person_id = record_id(body, command, "people")
-    if (stored := await known.people.repeated(person_id, ORGANISATION, command)) is None:
-        first = await commands.posting(
-            known,
-            person_id,
-            body.role,
-            body.joined_on,
-            office=body.office,
-            region=body.region,
-            manager=body.manager,
-            offices_served=body.offices_served,
-        )
-        stored = await commands.register(
-            known,
-            on_behalf(command, body),
-            person_id=person_id,
-            name=body.name,
-            number=body.number,
-            email=body.email,
-            phone=body.phone,
-            first=first,
-            left_on=body.left_on,
-            at=at,
-            imported=imported(caller, body),
-        )
+    stored = await commands.register(
+        known,
+        caller,
+        on_behalf(command, body),
+        person_id=person_id,
+        name=body.name,
+        number=body.number,
+        email=body.email,
+        phone=body.phone,
+        place=_place(body, body.joined_on),
+        left_on=body.left_on,
+        at=at,
+        imported=imported(caller, body),
+    )
     return answer(stored, 201, f"/api/v1/people/{person_id}")
 
 
@@ -110,22 +111,16 @@ async def update(
 async def post(
     request: Request, caller: CallerDep, command: CommandDep, person_id: RecordId, body: NewPosting
 ) -> Response:
-    """From `valid_from` on; earlier postings, and what was credited under them, stay."""
+    """From `valid_from` on; earlier postings, and what was credited under them, stay.
+
+    For administrators. An import posts salespeople, and clerks of offices that the importer sees; nobody posts
+    themselves.
+    """
     rights.may_organise(caller)
     at = when(body)
-    known = repositories(request)
-    await queries.one(known, person_id)
-    new = await commands.posting(
-        known,
-        person_id,
-        body.role,
-        body.valid_from,
-        office=body.office,
-        region=body.region,
-        manager=body.manager,
-        offices_served=body.offices_served,
-    )
-    return answer(await commands.post(known, on_behalf(command, body), person_id, new, at))
+    command = on_behalf(command, body)
+    place = _place(body, body.valid_from)
+    return answer(await commands.post(repositories(request), caller, command, person_id, place, at))
 
 
 @router.post("/people/{person_id}/departure", summary="A person leaves")
@@ -135,7 +130,8 @@ async def leave(
     """`left_on` is the first day on which they are no longer on the roster. Give their customers to others."""
     rights.may_organise(caller)
     at = when(body)
-    return answer(await commands.leave(repositories(request), on_behalf(command, body), person_id, body.left_on, at))
+    command = on_behalf(command, body)
+    return answer(await commands.leave(repositories(request), caller, command, person_id, body.left_on, at))
 
 
 @router.get("/people/{person_id}", summary="One person")
@@ -151,10 +147,11 @@ async def page(
     office: Filter = None,
     role: Annotated[Role | None, Query()] = None,
     region: Filter = None,
+    q: Annotated[str | None, Query(max_length=200, description="A part of the name, number or e-mail.")] = None,
 ) -> Response:
-    """By their last posting. Those who have left are among them: see `left_on`."""
-    found = await queries.page(repositories(request), office=office, role=role, region=region, paging=paging)
-    return answer_page(found)
+    """By the posting in force today in its office. Those who have left are among them, by their last: see `left_on`."""
+    known = repositories(request)
+    return answer_page(await queries.page(known, office=office, role=role, region=region, q=q, paging=paging))
 
 
 @router.get("/people/{person_id}/standing", summary="What a person is on a day")
@@ -162,9 +159,15 @@ async def standing(
     request: Request,
     caller: CallerDep,
     person_id: RecordId,
-    on: Annotated[Day, Query(description="The day, such as 2026-11-24.")],
+    on: Annotated[Day | None, Query(description="The day, such as 2026-11-24; today without it.")] = None,
+    zone: Annotated[
+        str | None, Query(max_length=100, description="Whose calendar says today for somebody without an office.")
+    ] = None,
 ) -> Response:
-    """Role, office, region and all offices served on that day. For services, administrators and oneself."""
+    """Role, office, region and all offices served on that day. For services, administrators and oneself.
+
+    Today is the day of the person's own office, so that joining and leaving go by its midnight.
+    """
     rights.may_ask_standing(caller, person_id)
-    found = await queries.standing(repositories(request), person_id, on)
+    found = await queries.standing(repositories(request), person_id, on, zone)
     return Response(orjson.dumps(found), media_type="application/json")

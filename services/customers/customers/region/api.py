@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 
 from chassis.entries import Change, NewEntry, Text, imported, on_behalf, record_id
@@ -60,6 +60,9 @@ async def one(request: Request, caller: CallerDep, region_id: RecordId) -> Respo
 
 @router.get("/regions", summary="Regions")
 async def page(
-    request: Request, caller: CallerDep, paging: Annotated[Paging, sorted_by("code", "name", "id")]
+    request: Request,
+    caller: CallerDep,
+    paging: Annotated[Paging, sorted_by("code", "name", "id")],
+    q: Annotated[str | None, Query(max_length=200, description="A part of the code or the name.")] = None,
 ) -> Response:
-    return answer_page(await queries.page(repositories(request), paging))
+    return answer_page(await queries.page(repositories(request), q, paging))
