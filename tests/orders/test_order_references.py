@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from chassis.ids import new_id
-from chassis.mongo import Database
 from orders.order.reference import reference_key
 from tests.orders.company import (
     ADMIN,
@@ -150,10 +149,11 @@ async def test_of_corrections_to_one_reference_at_once_one_is_taken(shop: Shop) 
     assert {codes(a)[1] for a in answered if a.status_code == 409} == {"duplicate_reference"}
 
 
-async def test_orders_from_before_references_were_compared_go_on_their_way(shop: Shop, database: Database) -> None:
+async def test_orders_from_before_references_were_compared_go_on_their_way(shop: Shop) -> None:
     first, second = [await shop.order(until="verification", external_ref=ref) for ref in ("PO-7", "PO-8")]
     orders = shop.repositories.orders.collection
     await orders.update_many({}, {"$set": {"external_ref": "PO-7"}, "$unset": {"keys": "", "repeat_of": ""}})
+    await shop.repositories.prepare()  # as a process does when it starts
     assert first_of(await shop.receive(external_ref="PO-7"))[0] == first["id"]
     by, body = STEPS["confirmation"]
     for order in (first, second):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import pytest
 
+from contracts.staff import Role
 from orders.order.model import ALLOWED
 from tests.orders.company import (
     ADMIN,
     CHEN,
     CONFIRMATION,
     HE,
+    IMPORTER,
     LI,
     STEPS,
     WANG,
@@ -23,6 +26,7 @@ from tests.orders.company import (
     fields,
     gathered,
     line,
+    person,
 )
 
 STATES = {
@@ -116,6 +120,32 @@ async def test_a_confirmation_makes_sense(shop: Shop, change: Mapping[str, Any],
     answered = await shop.post(LI, f"orders/{order['id']}/confirmation", {**CONFIRMATION, **change})
     assert codes(answered) == (422, code)
     assert fields(answered) == [field]
+
+
+async def test_whoever_told_the_customer_was_there_on_that_day(shop: Shop) -> None:
+    await shop.hear(person("gone", Role.SALESPERSON, "sha", "east", left_on=date(2026, 11, 24)))
+    order = await shop.order(until="verification", occurred_at="2026-11-23T09:00:00+08:00")
+    path = f"orders/{order['id']}/confirmation"
+    late = await shop.post(LI, path, {**CONFIRMATION, "told_by": "gone"})
+    assert (codes(late), fields(late)) == ((422, "not_on_roster"), ["told_by"])
+    in_time = {**CONFIRMATION, "told_by": "gone", "customer_told_at": "2026-11-23T23:59:00+08:00"}
+    assert (await shop.post(LI, path, in_time)).json()["confirmation"]["told_by"] == "gone"
+
+
+async def test_history_is_taken_as_it_was(shop: Shop) -> None:
+    """What was promised for a day before the confirmation stays so, and so does what was due before the allocation."""
+    books = {"import_source": "books", "occurred_at": "2026-03-02T09:00:00+08:00"}
+    order = await shop.order(IMPORTER, customer="acme", **books)
+    path, then = f"orders/{order['id']}", {"occurred_at": "2026-03-05T09:00:00+08:00"}
+    promise = {**CONFIRMATION, "promised_date": "2026-03-04", "customer_told_at": "2026-03-05T09:00:00+08:00", **then}
+    assert (await shop.post(IMPORTER, f"{path}/verification", then)).status_code == 200
+    # Only an import tells history.
+    today = {name: value for name, value in promise.items() if name != "occurred_at"}
+    assert codes(await shop.post(LI, f"{path}/confirmation", today)) == (422, "date_too_early")
+    confirmed = await shop.post(IMPORTER, f"{path}/confirmation", promise)
+    assert (confirmed.status_code, confirmed.json()["confirmation"]["promised_date"]) == (200, "2026-03-04")
+    due = {"assignee": "chen", "due": "2026-03-03", **then}
+    assert (await shop.post(IMPORTER, f"{path}/allocation", due)).status_code == 200
 
 
 async def test_an_amendment_keeps_the_promise_before_and_freezes_the_cost_of_what_is_new(shop: Shop) -> None:

@@ -117,6 +117,36 @@ async def test_the_list_is_filtered_searched_sorted_and_paged(shop: Shop) -> Non
     assert await found(limit=3, cursor=page["next_cursor"]) == ["V-1"]
 
 
+async def test_a_product_is_found_in_every_form_in_which_its_name_is_typed(shop: Shop) -> None:
+    for code, name in (("A-1", "ＡＢＣ泵"), ("C-1", "Cafe\u0301 filter"), ("T-1", "ร้านดี"), ("X-1", "C++ kit 1-23")):
+        made = await shop.post(ADMIN, "products", {**HOSE, "code": code, "name": name})
+        assert made.status_code == 201
+
+    async def found(q: str) -> list[str]:
+        return [product["code"] for product in (await shop.get(LI, "products", q=q)).json()["items"]]
+
+    for code, typed in (
+        ("A-1", ("ABC", "abc泵", "ＡＢＣ", "ａ-１")),
+        ("C-1", ("café", "CAFÉ", "cafe\u0301 f", "cafe")),
+        ("T-1", ("ร้านดี",)),
+        ("X-1", ("c++", "1-23", "KIT")),
+    ):
+        for q in typed:
+            assert await found(q) == [code], q
+    assert await found("ร้านดู") == []
+    assert await found("12-3") == []
+
+
+async def test_products_from_before_this_search_are_found_after_the_next_start(shop: Shop) -> None:
+    made = await shop.post(ADMIN, "products", {**HOSE, "name": "Cafe\u0301 filter"})
+    products = shop.repositories.products.collection
+    await products.update_one({"_id": made.json()["id"]}, {"$set": {"keys": {"search": "h-1\ncaf\u00e9 filter"}}})
+    assert (await shop.get(LI, "products", q="cafe")).json()["items"] == []
+    await shop.repositories.prepare()
+    assert len((await shop.get(LI, "products", q="cafe")).json()["items"]) == 1
+    assert (await shop.get(LI, f"products/{made.json()['id']}")).json()["version"] == 1
+
+
 async def test_an_import_keeps_where_a_product_came_from(shop: Shop) -> None:
     made = await shop.post(IMPORTER, "products", {**HOSE, "import_source": "maven:products:GTX"})
     assert made.json()["imported"]["source"] == "maven:products:GTX"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from chassis.aggregate import Repository
 from chassis.gather import Gathered
-from chassis.mongo import Database
+from chassis.mongo import Database, DuplicateKey
 from chassis.scope import everything
 from chassis.search_key import search_keys
 from chassis.series import Series
@@ -20,6 +20,9 @@ from orders.order.reference import reference_key
 
 CATALOGUE = everything("products belong to nobody in particular")
 
+SCHEME = 1
+"""Of the private keys below. A larger number makes all stored keys anew at the next start."""
+_KEYS = everything("the keys of all records are made by one rule")
 _REFERENCES = everything("a customer's reference is compared with all orders of that customer")
 
 SOLE_REFERENCE = "keys.sole_reference"
@@ -53,6 +56,7 @@ class Repositories:
             {"keys": [("code", 1)], "unique": True},
             {"keys": [("code", 1), ("_id", 1)]},
             {"keys": [("name", 1), ("_id", 1)]},
+            {"keys": [("keys.scheme", 1)]},
         )
         await self.orders.prepare(
             {"keys": [("number", 1)], "unique": True},
@@ -60,6 +64,7 @@ class Repositories:
             {"keys": [("received_at", 1), ("_id", 1)]},
             *({"keys": [(field, 1), ("received_at", 1), ("_id", 1)]} for field in LISTED_BY),
             {"keys": [("external_ref", 1)], "partialFilterExpression": {"external_ref": {"$exists": True}}},
+            {"keys": [("keys.scheme", 1)]},
             {"keys": [(OPEN, 1), ("region", 1)], "partialFilterExpression": {OPEN: {"$exists": True}}},
             {"keys": [("keys.reference", 1)], "partialFilterExpression": {"keys.reference": {"$exists": True}}},
             {
@@ -68,6 +73,8 @@ class Repositories:
                 "partialFilterExpression": {SOLE_REFERENCE: {"$exists": True}},
             },
         )
+        await _renew_keys(self.products, _product_keys)
+        await _renew_keys(self.orders, _order_keys)
 
     async def alike(self, customer: str, external_ref: str | None, but: str) -> list[Order]:
         """The orders of that customer with the same reference that are not cancelled, the first one first.
@@ -77,9 +84,7 @@ class Repositories:
         key = reference_key(customer, external_ref)
         if key is None:
             return []
-        # Orders that were written before references were compared have no keys yet: they are found as they were typed.
-        before = {"external_ref": external_ref, "customer": customer, "keys": {"$exists": False}}
-        where = {"$or": [{"keys.reference": key}, before], "_id": {"$ne": but}}
+        where = {"keys.reference": key, "_id": {"$ne": but}}
         found = [stored.state for stored in await self.orders.find(_REFERENCES, where)]
         standing = [order for order in found if order.status is not OrderStatus.CANCELLED]
         return sorted(standing, key=lambda order: (order.received_at, order.number))
@@ -105,10 +110,27 @@ def order_number(series: str, number: int) -> str:
     return f"{series}-{number:06d}"
 
 
+async def _renew_keys(repository: Repository[Any], keys: Callable[[Any], dict[str, Any]]) -> None:
+    """Make the keys of records that an earlier version has stored; what changes meanwhile gets them by its change."""
+    after = ""
+    stale = [{"keys.scheme": None}, {"keys.scheme": {"$lt": SCHEME}}]
+    while found := await repository.find(_KEYS, {"_id": {"$gt": after}, "$or": stale}, limit=500):
+        for stored in found:
+            where = {"_id": stored.state.id, "version": stored.version}
+            made = keys(stored.state)
+            try:
+                await repository.collection.update_one(where, {"$set": {"keys": made}})
+            except DuplicateKey:
+                # Two orders with one reference from before references were compared: both stay.
+                made.pop("sole_reference", None)
+                await repository.collection.update_one(where, {"$set": {"keys": made}})
+        after = found[-1].state.id
+
+
 def _order_keys(order: Order) -> dict[str, Any]:
     """`open` holds the office of an order that is not done with."""
-    return {**reference_keys(order), **({} if order.status in DONE else {"open": order.office})}
+    return {"scheme": SCHEME, **reference_keys(order), **({} if order.status in DONE else {"open": order.office})}
 
 
 def _product_keys(product: Product) -> dict[str, Any]:
-    return {"search": search_keys(product.code, product.name)}
+    return {"scheme": SCHEME, "search": search_keys(product.code, product.name)}

@@ -155,20 +155,23 @@ async def confirm(
     """Agreed with the customer (O-03). It counts for the order's owner, where they work on that day.
 
     An owner who has left, or works in no office any more, keeps the credit in the order's own office.
-    Raises Invalid (unknown_person) for `told_by`.
+    Raises Invalid (unknown_person, not_on_roster) for `told_by`.
     """
     told_at = instant(customer_told_at, act.now)
     check_time(told_at, act.now, field="customer_told_at")
 
     async def decide(order: Order) -> Decision[Order]:
-        owner, products, _ = await asyncio.gather(
+        owner, products, teller = await asyncio.gather(
             repositories.known.person(order.owner),
             repositories.products_of(line.product for line in order.lines),
-            _somebody(repositories, told_by, "told_by", but=(order.owner, act.caller.person)),
+            _named(repositories, told_by, "told_by"),
         )
         place = await repositories.known.place(owner, act.at)
         office = place.office if place else await repositories.known.office(order.office)
         step = act.step(office)
+        told_on = office.business_date(told_at)
+        if teller is not None and teller.posting_on(told_on) is None and not any_past(act.caller):
+            raise _not_on_roster(teller.name, told_on, "told_by")
         credit = Credit(person=order.owner, office=office.id, region=office.region_on(step.business_date))
         return model.confirm(
             order,
@@ -384,10 +387,9 @@ async def _products(repositories: Repositories, wanted: Sequence[Wanted]) -> dic
     return await repositories.products_of(want.product for want in wanted if want.product is not None)
 
 
-async def _somebody(repositories: Repositories, person_id: str | None, field: str, but: Sequence[str | None]) -> None:
-    """Raises Invalid (unknown_person) for somebody who is not known; the ones in `but` are."""
-    if person_id is not None and person_id not in but:
-        await repositories.known.person(person_id, field)
+async def _named(repositories: Repositories, person_id: str | None, field: str) -> Person | None:
+    """The person that a field names. Raises Invalid (unknown_person)."""
+    return None if person_id is None else await repositories.known.person(person_id, field)
 
 
 def _nowhere(person: Person, day: date, field: str) -> Invalid:
