@@ -19,6 +19,8 @@ def test_no_input_brings_about_an_error_of_the_server(scratch: Path) -> None:
     folder.mkdir()
     report = with_a_suite(folder, INPUTS, seed=11)
     assert report.failures == [], str(report)
+    assert report.logged == [], str(report)
+    assert "no dead letters" in report.dead_letters, str(report)
     assert report.inputs > INPUTS * 0.9
     # They come as far as the rules and the database, not only to the schema.
     assert len(report.reached) > len(report.operations) * 0.5, str(report)

@@ -49,7 +49,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="salesbeat-fuzz-") as folder:
             report = with_a_suite(Path(folder), said.inputs, said.seed, said.only)
     print(report)  # noqa: T201 - this is a command
-    return 1 if report.failures else 0
+    return 1 if report.failures or report.logged else 0
 
 
 def with_a_suite(folder: Path, inputs: int, seed: int, only: str = "") -> Report:
@@ -59,7 +59,20 @@ def with_a_suite(folder: Path, inputs: int, seed: int, only: str = "") -> Report
     with suite.running():
         suite.salesbeat("import", company.mapping, company.folder)
         administrator = json.loads((suite.folder / "credentials.json").read_text())
-        return fuzz(suite.url, administrator, inputs, seed, only)
+        report = fuzz(suite.url, administrator, inputs, seed, only)
+        report.logged = _errors(suite.folder / "logs")
+        report.dead_letters = suite.salesbeat("dead-letters", "list").strip()
+        return report
+
+
+def _errors(logs: Path) -> list[str]:
+    """What the processes that answer have logged as an error."""
+    lines = [line for log in sorted(logs.glob("*")) if "worker" not in log.name for line in _lines(log)]
+    return [line for line in lines if '"level": "error"' in line]
+
+
+def _lines(log: Path) -> list[str]:
+    return log.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
 def fuzz(url: str, administrator: dict[str, str], inputs: int, seed: int, only: str = "") -> Report:

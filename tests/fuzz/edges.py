@@ -22,6 +22,9 @@ from tests.fuzz.values import BODIES, HEADERS, OF, RAW, TEXTS, VALUES
 
 Json = dict[str, Any]
 
+BY_NAME = {"office_id": "offices", "duty_id": "form-duties", "customer_id": "customers", "person_id": "people"}
+"""A parameter of a path -> the list whose records it names, where that is not the segment before it."""
+
 SAME = 6
 """How many inputs in a row meet the same record: most are refused and leave it as it was."""
 
@@ -43,12 +46,14 @@ class Input:
 class Records:
     """Ids of records that there are, by the segment of their list, and their last known versions.
 
+    contacts: each with its customer.
     kept: records that no input may change, because the run needs them.
     """
 
     ids: dict[str, list[str]] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
+    contacts: dict[str, str] = field(default_factory=dict)
 
     def any(self, kind: str, chance: random.Random, *, changed: bool = False) -> str:
         ids = [each for each in self.ids.get(kind, ()) if not (changed and each in self.kept)]
@@ -113,7 +118,10 @@ class Requests:
         where = chance.choice(places) if chance.random() < 0.9 else "nowhere"
 
         taken = {name: quote(self._id(path, name, method), safe="") for name in names["path"]}
-        if record is not None and taken:
+        if "contact_id" in taken and self._records.contacts and chance.random() < 0.8:
+            taken["contact_id"] = chance.choice(list(self._records.contacts))
+            taken["customer_id"] = self._records.contacts[taken["contact_id"]]
+        elif record is not None and taken:
             taken[next(iter(taken))] = record["id"]
             self._records.versions.setdefault(record["id"], record.get("version", 1))
         if where == "path":
@@ -130,7 +138,8 @@ class Requests:
 
         read = next((value for value in taken.values() if value in self._records.versions), None)
         if method in ("patch", "post") and read is not None and chance.random() < 0.9:
-            headers["If-Match"] = f'"{self._records.versions[read]}"'
+            version = self._records.versions[read] if "visit-policies" not in path else chance.choice([0, 1, 2, 3])
+            headers["If-Match"] = f'"{version}"'
         if where == "header":
             name, value = chance.choice(HEADERS)
             headers[name] = value
@@ -153,8 +162,9 @@ class Requests:
             return self._chance.choice(["2025-01", "2025-03-14", "2025-W11", "2026-11"])
         if name in ("revision", "service"):
             return self._chance.choice(["1", "2", "customers", "orders", "visits", "reporting"])
-        kind = segments[3] if before not in self._records.ids else before
-        return self._records.any(kind, self._chance, changed=method != "get")
+        kind = BY_NAME.get(name, segments[3] if before not in self._records.ids else before)
+        # An office's rules may change; the office itself is needed as it is.
+        return self._records.any(kind, self._chance, changed=method != "get" and segments[3] == kind)
 
     def _asked(self, known: Mapping[str, Json]) -> list[str]:
         said = {}

@@ -148,6 +148,9 @@ class Life:
             "customers/qualification": {}, "customers/activation": {"reason": "contract"}, "customers/dormancy": {"reason": "quiet"},
             "customers/loss": {"reason": "closed"}, "customers/reactivation": {"reason": "back"},
             "customers/owner": {"owner": self.head, "valid_from": date.today().isoformat()},  # noqa: DTZ011 - near enough
+            "customers/contacts/{contact_id}": {"title": "head of purchasing", "phone": None},
+            "customers/contacts/{contact_id}/departure": {"left_on": "2026-11-24"},
+            "accounts/token": {"login": "fuzz-seller", "password": "a password for the fuzzer"},
             "customers/contacts": {"name": "Ms Xu", "decision_role": "buyer", "phone": "021-5555 1234", "email": "xu@example.com"},
             "products": {"code": str(uuid4())[:20], "name": "Pump", "price": MONEY, "cost": MONEY, "family": "water"},
             "products/PATCH": {"price": MONEY, "active": True},

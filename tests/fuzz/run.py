@@ -38,7 +38,7 @@ FEW: Mapping[str, int] = {
 """Inputs of addresses that are slow on purpose, or act on everything."""
 LISTS = (
     "regions", "offices", "people", "customers", "products", "orders", "visit-plans", "visits", "calls",
-    "daily-reports", "absences", "market-reports", "meetings", "tasks", "targets", "accounts",
+    "daily-reports", "form-duties", "absences", "market-reports", "meetings", "tasks", "targets", "accounts",
 )  # fmt: skip
 
 SignIn = Callable[[], httpx.Client]
@@ -76,6 +76,10 @@ class Report:
     operations: set[str] = field(default_factory=set)
     failures: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
+    logged: list[str] = field(default_factory=list)
+    """Lines that the answering processes have logged as errors."""
+    dead_letters: str = ""
+    """What the command says about events that could not be published or handled."""
 
     @property
     def inputs(self) -> int:
@@ -90,6 +94,12 @@ class Report:
             + (", ".join(sorted(self.operations - set(self.reached))) or "none"),
             f"answers of 5xx, or none: {len(self.failures)}",
             *(str(failure) for failure in _one_of_each(self.failures)),
+            *(
+                [f"errors logged: {len(self.logged)}", *(line[:2000] for line in self.logged[:10])]
+                if self.logged
+                else []
+            ),
+            *([self.dead_letters[:2000]] if self.dead_letters else []),
         ]
         return "\n".join(lines)
 
@@ -199,6 +209,7 @@ class Fuzz:
         body = answered.json()
         if isinstance(body, dict) and isinstance(record := body.get("id"), str):
             self._records.met(request.target.split("/")[3].partition("?")[0], record, int(tag))
+            self._records.contacts |= {each["id"]: record for each in body.get("contacts", ())}
 
     def _authorization(self, who: str) -> dict[str, str]:
         return {"Authorization": self._headers[who]}
@@ -226,3 +237,4 @@ class Fuzz:
             )  # fmt: skip
             for item in answered.json().get("items", ()) if answered.status_code == 200 else ():
                 self._records.met(kind, item["id"], item.get("version", 1))
+                self._records.contacts |= {each["id"]: item["id"] for each in item.get("contacts", ())}
