@@ -25,7 +25,7 @@ STEPS: Mapping[str, Mapping[str, Any]] = {
 
 
 async def checked_in(world: World, at: str = "09:30") -> None:
-    await a_plan(world, until="signed")
+    await a_plan(world, until="signed", id=an_id("plan"))
     await world.bus()
     world.time.set(datetime.fromisoformat(local(SHANGHAI, TUESDAY, at)))
     await world.made(LI, f"visits/{VISIT}/check-in")

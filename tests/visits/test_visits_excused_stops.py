@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -23,8 +24,15 @@ HOLIDAY = [date(2026, 11, 20), WEDNESDAY]
 
 
 async def signed_day(world: World, **more: Any) -> None:
-    await a_plan(world, day=WEDNESDAY, until="signed", **more)
+    await a_plan(world, day=WEDNESDAY, until="signed", id=an_id("plan"), **more)
     await world.bus()
+
+
+def _without_cause(event: bytes) -> bytes:
+    """The event that caused it has an id of its own each time."""
+    told = json.loads(event)
+    told.pop("causationid", None)
+    return json.dumps(told).encode()
 
 
 async def states(world: World) -> dict[str, tuple[str, str | None]]:
@@ -55,7 +63,7 @@ async def test_approved_leave_excuses_the_stops_of_its_days_and_no_others(world:
     await mark_missed(world.repositories)
     assert (await states(world))[FIRST] == ("excused", "leave")
     assert (await world.types("visits", FIRST))[-1] == "excused"
-    held_to_sample((await world.events("visits", FIRST))[-1])
+    held_to_sample(_without_cause((await world.events("visits", FIRST))[-1]))
 
 
 async def test_leave_approved_afterwards_excuses_what_was_missed(world: World) -> None:
@@ -78,7 +86,7 @@ async def test_cancelled_leave_has_the_stops_due_again(world: World, when: datet
     assert (await states(world))[FIRST] == (back, None)
     if back == "planned":
         assert (await world.types("visits", FIRST))[-1] == "due_again"
-        held_to_sample((await world.events("visits", FIRST))[-1])
+        held_to_sample(_without_cause((await world.events("visits", FIRST))[-1]))
 
 
 async def test_a_day_that_is_planned_although_leave_was_approved_is_excused(world: World) -> None:

@@ -151,6 +151,7 @@ class PlanEvent(StrEnum):
     AMENDED = "sales.visit_plan.amended"
     EXECUTED_UNSIGNED = "sales.visit_plan.executed_unsigned"
     CLOSED = "sales.visit_plan.closed"
+    REGION_CHANGED = "sales.visit_plan.region_changed"
     RESTATED = "sales.visit_plan.restated"
 
 
@@ -325,6 +326,7 @@ class VisitEvent(StrEnum):
     REPORTED = "sales.visit.reported"
     SIGNED = "sales.visit.signed"
     EVALUATED = "sales.visit.evaluated"
+    REGION_CHANGED = "sales.visit.region_changed"
     RESTATED = "sales.visit.restated"
 
 
@@ -544,6 +546,7 @@ class ReportEvent(StrEnum):
     CORRECTION_BEGUN = "sales.daily_report.correction_begun"
     CORRECTED = "sales.daily_report.corrected"
     COMPLAINT_ANSWERED = "sales.daily_report.complaint_answered"
+    REGION_CHANGED = "sales.daily_report.region_changed"
     RESTATED = "sales.daily_report.restated"
 
 
@@ -624,6 +627,7 @@ class MarketReportEvent(StrEnum):
     ACKNOWLEDGED = "sales.market_report.acknowledged"
     ACTION_ASSIGNED = "sales.market_report.action_assigned"
     CLOSED = "sales.market_report.closed"
+    REGION_CHANGED = "sales.market_report.region_changed"
     RESTATED = "sales.market_report.restated"
 
 
@@ -678,6 +682,7 @@ class FormDutyEvent(StrEnum):
     SIGNED = "sales.form_duty.signed"
     EXCUSED = "sales.form_duty.excused"
     DUE_AGAIN = "sales.form_duty.due_again"
+    REGION_CHANGED = "sales.form_duty.region_changed"
     RESTATED = "sales.form_duty.restated"
 
 
@@ -730,6 +735,7 @@ class MeetingEvent(StrEnum):
     HELD = "sales.meeting.held"
     CLOSED = "sales.meeting.closed"
     CANCELLED = "sales.meeting.cancelled"
+    REGION_CHANGED = "sales.meeting.region_changed"
     RESTATED = "sales.meeting.restated"
 
 
@@ -765,6 +771,7 @@ class TaskEvent(StrEnum):
     ASSIGNED = "sales.task.assigned"
     DONE = "sales.task.done"
     CANCELLED = "sales.task.cancelled"
+    REGION_CHANGED = "sales.task.region_changed"
     RESTATED = "sales.task.restated"
 
 
@@ -807,6 +814,7 @@ class AbsenceEvent(StrEnum):
     CANCELLED = "sales.absence.cancelled"
     RETURNED = "sales.absence.returned"
     LONG_AWAY = "sales.absence.long_away"
+    REGION_CHANGED = "sales.absence.region_changed"
     RESTATED = "sales.absence.restated"
 
 

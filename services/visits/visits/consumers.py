@@ -21,6 +21,7 @@ from contracts.topics import (
     VISIT_POLICIES,
     VISITS,
 )
+from visits import office_moves
 from visits.batch import commands as batches
 from visits.complaint_line import commands as complaint_lines
 from visits.daily_report import commands as daily_reports
@@ -48,7 +49,7 @@ REACTIONS: Mapping[str, tuple[Reaction, ...]] = {
     ORDERS.name: (visits.attribute_orders,),
     VISITS.name: (visits.attribute_to_visits, batches.touched),
     ABSENCES.name: (form_duties.absences_said, excused_stops.on_absences),
-    OFFICES.name: (form_duties.offices_said, excused_stops.on_offices),
+    OFFICES.name: (form_duties.offices_said, excused_stops.on_offices, office_moves.on_offices),
     PEOPLE.name: (form_duties.people_said, excused_stops.on_people),
     VISIT_POLICIES.name: (form_duties.policies_said,),
     COMPLAINTS.name: (complaint_lines.complaints_said,),

@@ -78,7 +78,7 @@ async def act(request: Request, caller: Caller, command: Command, body: Entry) -
     now = clock.now()
     at = instant(body.occurred_at, now)
     check_time(at, now)
-    person = await rights.whose(repositories(request).known, caller, body)
+    person = await rights.whose(repositories(request).known, caller, body, at)
     return Act(caller, on_behalf(command, body), author(caller, body), at, now, person, imported(caller, body))
 
 

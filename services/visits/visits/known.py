@@ -16,7 +16,7 @@ from chassis.scope import Scope
 from contracts.customers import Customer
 from contracts.orders import Order
 from contracts.reporting import Target
-from contracts.staff import Office, Person, Role
+from contracts.staff import Office, Person, Posting, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +63,15 @@ class Known:
             )
         return person
 
-    async def customer(self, customer_id: str, scope: Scope, field: str = "customer") -> Customer:
-        """A customer within the scope. Raises Invalid (unknown_customer) naming the field."""
+    async def customer(self, customer_id: str, *scopes: Scope, field: str = "customer") -> Customer:
+        """A customer within all of the scopes. Raises Invalid (unknown_customer) naming the field."""
 
         async def look() -> Customer | None:
             found = await self.customers.get(customer_id)
-            return found if found and scope.allows(found.owner, found.office, found.region) else None
+            if found is None:
+                return None
+            reached = all(scope.allows(found.owner, found.office, found.region) for scope in scopes)
+            return found if reached else None
 
         if (customer := await awaited(look)) is None:
             raise Invalid(
@@ -103,6 +106,23 @@ class Known:
         if posting is None or posting.office is None:
             raise _no_office(person, field)
         return Place(person, await self.office(posting.office), day)
+
+    async def posting_at(self, person: Person, instant: datetime) -> Posting | None:
+        """What the person is on the business date of that instant, by the zone of the posting's own office.
+
+        None before they joined. Once they have left, the last posting says who completes what they left behind. Raises
+        Unavailable while an office of theirs is not known here.
+        """
+        offices = await self._offices_of(posting.office for posting in person.postings if posting.office)
+        for posting in reversed(person.postings):
+            if posting.office is None:
+                continue
+            day = offices[posting.office].business_date(instant)
+            if person.posting_on(day) == posting:
+                return posting
+            if person.left_on is not None and person.left_on <= day and person.posting_nearest(day) == posting:
+                return posting
+        return None
 
     async def roster(self, office_id: str, day: date, *roles: Role) -> list[Person]:
         """Who works in that office on that day, in those roles (all without any)."""

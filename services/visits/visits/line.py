@@ -1,6 +1,7 @@
 """The reporting line: who stands above somebody, and who may sign their forms (L210, L211, A3).
 
-The line goes up by managers. Where no manager is named it goes on by the organisation: the heads of the
+The line goes up by managers. Where no manager is named, or the office has moved to another region since, it goes on by
+the organisation: the heads of the
 office, the supervisors of the region, the top managers. Nobody signs their own; everybody further up may,
 and so may the deputy of a direct superior who is away.
 """
@@ -102,24 +103,45 @@ class Line:
                 "$or": [{"returned_on": None}, {"returned_on": {"$gt": day.isoformat()}}],
             },
         )
-        return [stored.state.deputy for stored in found if stored.state.deputy]
+        named = [stored.state.deputy for stored in found if stored.state.deputy]
+        people = [await self._known.people.get(deputy) for deputy in named]
+        # Somebody who has left since, or has not come yet, stands in for nobody.
+        return [person.id for person in people if person is not None and person.posting_on(day) is not None]
 
     async def _next(self, person: Person, day: date) -> list[Person]:
-        posting = person.posting_on(day) or person.postings[-1]
+        posting = person.posting_nearest(day)
         if posting.manager is not None:
             manager = await self._known.people.get(posting.manager)
-            if manager is not None and manager.posting_on(day) is not None:
+            if manager is not None and await self._leads(manager, posting, day):
                 return [manager]
         return await self._by_organisation(posting, day)
 
+    async def _leads(self, manager: Person, posting: Posting, day: date) -> bool:
+        """Whether the manager whom the posting names still is one: not after they left, and no supervisor of the
+        region from which the office has moved since."""
+        theirs = manager.posting_on(day)
+        if theirs is None:
+            return False
+        office = await self._known.offices.get(posting.office) if posting.office else None
+        if office is None or theirs.role is not Role.REGIONAL_SUPERVISOR:
+            return True
+        moved = office.region_on(day) != office.region_on(posting.valid_from)
+        return not moved or theirs.region == office.region_on(day)
+
+    async def _region(self, posting: Posting, day: date) -> str | None:
+        """The region of that day: an office may have come to another one since the posting began."""
+        office = await self._known.offices.get(posting.office) if posting.office else None
+        return office.region_on(day) if office else posting.region
+
     async def _by_organisation(self, posting: Posting, day: date) -> list[Person]:
         role = _ABOVE.get(posting.role)
+        region = await self._region(posting, day)
         while role is not None:
             where: dict[str, object] = {"postings.role": role}
             if role is Role.OFFICE_HEAD:
                 where["postings.office"] = posting.office
             elif role is Role.REGIONAL_SUPERVISOR:
-                where["postings.region"] = posting.region
+                where["postings.region"] = region
             found: list[Person] = []
             for person in await self._known.people.find(where):
                 now = person.posting_on(day)
@@ -127,7 +149,7 @@ class Line:
                     continue
                 if role is Role.OFFICE_HEAD and now.office != posting.office:
                     continue
-                if role is Role.REGIONAL_SUPERVISOR and now.region != posting.region:
+                if role is Role.REGIONAL_SUPERVISOR and now.region != region:
                     continue
                 found.append(person)
             if found:

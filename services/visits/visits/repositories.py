@@ -79,6 +79,7 @@ class Repositories:
         """Make the indexes; harmless to repeat. tests/visits/test_visits_indexes.py holds the queries to them."""
         by_day = [{"keys": [(field, 1), ("business_date", 1), ("_id", 1)]} for field in LISTED_BY]
         in_order = {"keys": [("business_date", 1), ("_id", 1)]}
+        moves = {"keys": [("office", 1), ("region", 1), ("business_date", 1)]}
         # One plan and one report for each person and day.
         one_a_day = {"keys": [("owner", 1), ("business_date", 1)], "unique": True}
         waiting = {"keys": [("status", 1), ("submission.at", 1), ("_id", 1)]}
@@ -87,6 +88,7 @@ class Repositories:
         await self.absences.prepare(
             *by_day,
             in_order,
+            moves,
             {"keys": [("keys.days", 1)], "unique": True, "partialFilterExpression": {"keys.days": {"$exists": True}}},
             {"keys": [("deputy", 1), ("status", 1), ("last_day", 1)]},
             {"keys": [("status", 1), ("business_date", 1), ("_id", 1)]},
@@ -103,6 +105,7 @@ class Repositories:
             one_a_day,
             *by_day[1:],
             in_order,
+            moves,
             stop_ids,
             {"keys": [("in_force.id", 1)]},
             waiting,
@@ -112,6 +115,7 @@ class Repositories:
         await self.visits.prepare(
             *by_day,
             in_order,
+            moves,
             {"keys": [("customer", 1), ("business_date", 1)]},
             {"keys": [("plan", 1)]},
             {"keys": [("orders.order", 1)]},
@@ -125,19 +129,26 @@ class Repositories:
             "unique": True,
             "partialFilterExpression": {"sections.complaints.id": {"$exists": True}},
         }
-        await self.reports.prepare(one_a_day, *by_day[1:], in_order, waiting, returned, line_ids)
+        await self.reports.prepare(one_a_day, *by_day[1:], in_order, moves, waiting, returned, line_ids)
         await self.complaints.prepare({"keys": [("report", 1)]})
         await self.duties.prepare(
-            *by_day, in_order, {"keys": [("status", 1), ("due_at", 1)]}, {"keys": [("owner", 1), ("status", 1)]}
+            *by_day,
+            in_order,
+            moves,
+            {"keys": [("status", 1), ("due_at", 1)]},
+            {"keys": [("owner", 1), ("status", 1), ("business_date", -1), ("_id", 1)]},
         )
         await self.market_reports.prepare(
             *by_day,
             in_order,
+            moves,
             {"keys": [("status", 1), ("acknowledge_by", 1)]},
             {"keys": [("recipient", 1), ("status", 1), ("acknowledge_by", 1), ("_id", 1)]},
         )
-        await self.meetings.prepare(*by_day, in_order, {"keys": [("participants.person", 1)]})
-        await self.tasks.prepare(*by_day, in_order, {"keys": [("owner", 1), ("status", 1), ("due", 1), ("_id", 1)]})
+        await self.meetings.prepare(*by_day, in_order, moves, {"keys": [("participants.person", 1)]})
+        await self.tasks.prepare(
+            *by_day, in_order, moves, {"keys": [("owner", 1), ("status", 1), ("due", 1), ("_id", 1)]}
+        )
         await self._prepare_copies()
         await self._prepare_batches()
 

@@ -7,6 +7,8 @@ The owner 经营者 reads results only, and none of these forms (L208).
 
 from __future__ import annotations
 
+from datetime import date, datetime
+
 from chassis.entries import IMPORT, Entry, any_past, import_right_needed
 from chassis.identity import Caller
 from chassis.problems import Forbidden, Invalid
@@ -17,10 +19,12 @@ from visits.known import Known
 SUPERVISORS = frozenset({"office_head", "regional_supervisor", "top_manager", "administrator"})
 
 
-async def whose(known: Known, caller: Caller, body: Entry) -> Person | None:
+async def whose(known: Known, caller: Caller, body: Entry, at: datetime) -> Person | None:
     """Whose form it is: the person named (import, or a clerk's entry for an office served), else the caller's own.
 
-    None for an account without a person. Raises Forbidden without telling whether there is such a person.
+    at: the instant of the entry. The clerk serves the office in which the person works on the business date of that
+    instant: not the one in which they worked before, nor the one to which they will go. None for an account without a
+    person. Raises Forbidden without telling whether there is such a person.
     """
     if body.on_behalf_of is None or body.on_behalf_of == caller.person:
         return None if caller.person is None else await known.person(caller.person, "on_behalf_of")
@@ -31,7 +35,8 @@ async def whose(known: Known, caller: Caller, body: Entry) -> Person | None:
             person = await known.person(body.on_behalf_of, "on_behalf_of")
         except Invalid:
             raise import_right_needed("on_behalf_of") from None
-        if person.postings[-1].office in caller.offices:
+        posting = await known.posting_at(person, at)
+        if posting is not None and posting.office in caller.offices:
             return person
     raise import_right_needed("on_behalf_of")
 
@@ -65,6 +70,31 @@ def may_read(caller: Caller) -> None:
             "The owner's view shows results, not single forms: see the progress pages.",
             "经营者视图只看成果,不含过程表单:请查看进度页面。",
         )
+
+
+async def customers_of(known: Known, caller: Caller, owner: str, day: date) -> tuple[Scope, ...]:
+    """Which customers a form of that person and day may name: those whom the caller sees and who are the person's.
+
+    A salesperson's are their own, an office head's those of the office, and so on up the line, by the posting in force
+    on that day. An import, which brings what was so then, may name any.
+    """
+    if any_past(caller):
+        return ()
+    person = await known.people.get(owner)
+    if person is None:
+        return (within(caller),)
+    posting = person.posting_nearest(day)
+    offices = tuple(office for office in (posting.office, *posting.offices_served) if office)
+    theirs = Caller(
+        id=owner,
+        name=person.name,
+        role=posting.role.value,
+        person=owner,
+        office=posting.office,
+        region=posting.region,
+        offices=offices,
+    )
+    return within(caller), within(theirs)
 
 
 def reach(caller: Caller) -> Scope:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from chassis.consumer import Consumer
 from chassis.relay import Relay
 from chassis.service import Store, Timer, Worker
+from visits import office_moves
 from visits.absence import commands as absences
 from visits.consumers import TOPICS, Learner
 from visits.form_duty import commands as form_duties
@@ -37,5 +38,6 @@ def timers(repositories: Repositories) -> list[Timer]:
         Timer("market reports", 20.0, lambda: market_reports.escalate_due(repositories)),
         Timer("duties of days that have begun", 15.0, lambda: form_duties.open_begun(repositories)),
         Timer("forms past their cut-off", 20.0, lambda: form_duties.mark_missing(repositories)),
+        Timer("offices that move", 60.0, lambda: office_moves.follow_all(repositories)),
         Timer("long trips", 60.0, lambda: absences.watch_trips(repositories)),
     ]

@@ -50,19 +50,15 @@ async def log(
         for stored in await repositories.calls.find(
             everything("a call is logged once, whoever logs it"), {"_id": call_id}
         ):
-            if stored.state.owner != place.person.id:
-                raise Conflict(
-                    "call_of_another",
-                    "This call is logged already, for somebody else.",
-                    "该通话已登记在其他人员名下。",
-                )
+            _of_the_same(stored.state, place.person.id)
             if not rights.reach(act.caller).allows(stored.state.owner, stored.state.office, stored.state.region):
                 raise NotFound()
             return stored
     elif (stored := await repositories.calls.repeated(call_id, rights.reach(act.caller), command)) is not None:
         return stored
     business_date(place.office, began, act.now, any_past=act.any_past)
-    known = await repositories.known.customer(customer, rights.reach(act.caller)) if customer else None
+    theirs = await rights.customers_of(repositories.known, act.caller, place.person.id, place.day)
+    known = await repositories.known.customer(customer, *theirs) if customer else None
     call = Call.model_validate(
         {
             **place.owned,
@@ -78,7 +74,20 @@ async def log(
             "external_id": external_id,
         }
     )
-    return await repositories.calls.create(*model.log(call), command, rights.reach(act.caller))
+    stored = await repositories.calls.create(*model.log(call), command, rights.reach(act.caller))
+    # Somebody else may have logged it at the same moment.
+    _of_the_same(stored.state, place.person.id)
+    return stored
+
+
+def _of_the_same(call: Call, owner: str) -> None:
+    """Raises Conflict (call_of_another) for a call that is somebody else's."""
+    if call.owner != owner:
+        raise Conflict(
+            "call_of_another",
+            "This call is logged already, for somebody else.",
+            "该通话已登记在其他人员名下。",
+        )
 
 
 async def correct(repositories: Repositories, act: Act, call_id: str, changes: Mapping[str, Any]) -> Stored[Call]:
@@ -90,7 +99,8 @@ async def correct(repositories: Repositories, act: Act, call_id: str, changes: M
         said = dict(changes)
         if "customer" in said:
             wanted = said["customer"]
-            known = await repositories.known.customer(wanted, rights.reach(act.caller)) if wanted else None
+            theirs = await rights.customers_of(repositories.known, act.caller, call.owner, call.business_date)
+            known = await repositories.known.customer(wanted, *theirs) if wanted else None
             said["customer_name"] = known.name if known else None
         return model.correct(call, said)
 

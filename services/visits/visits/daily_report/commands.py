@@ -257,7 +257,8 @@ async def _named(
     repositories: Repositories, act: Act, report: DailyReport, typed: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     """What was typed, with the customers' names. Those that stand in the report already are not asked for again."""
-    reach, sections = rights.reach(act.caller), report.sections
+    sections = report.sections
+    theirs = await rights.customers_of(repositories.known, act.caller, report.owner, report.business_date)
     before = [*sections.complaints, *sections.opinions, *sections.news]
     names = {line.customer: line.customer_name for line in before if line.customer}
     said = dict(typed)
@@ -265,7 +266,8 @@ async def _named(
         lines = []
         for position, line in enumerate(typed.get(section, ())):
             if line.customer is not None and line.customer not in names:
-                customer = await repositories.known.customer(line.customer, reach, f"{section}.{position}.customer")
+                field = f"{section}.{position}.customer"
+                customer = await repositories.known.customer(line.customer, *theirs, field=field)
                 names[line.customer] = customer.name
             name = line.customer_name if line.customer is None else names[line.customer]
             lines.append(line.model_copy(update={"customer_name": name}))
@@ -286,13 +288,17 @@ async def _not_of_another(repositories: Repositories, report: DailyReport, lines
     used = {stored.state.id for stored in taken}
     for position, line in enumerate(lines):
         if line in used:
-            raise Invalid(
-                "id_taken",
-                f"The id {line} belongs to another complaint: leave it out or choose a new one.",
-                f"编号 {line} 已属于另一条客诉:请去掉它或换一个新的。",
-                field=f"complaints.{position}.id",
-            )
+            raise _line_taken(f"complaints.{position}.id", line)
         used.add(line)
+
+
+def _line_taken(field: str, line: str | None) -> Invalid:
+    return Invalid(
+        "id_taken",
+        f"The id {line or 'of a line'} belongs to another complaint: leave it out or choose a new one.",
+        f"编号 {line or ''} 已属于另一条客诉:请去掉它或换一个新的。",
+        field=field,
+    )
 
 
 async def _deadline(repositories: Repositories, office: Office, day: date) -> Deadline:
@@ -312,7 +318,11 @@ async def _own_step(
         decision = decide(report, act.step(await repositories.known.office(report.office)))
         return await decision if isinstance(decision, Awaitable) else decision
 
-    return await repositories.reports.change(report_id, rights.reach(act.caller), stepped, act.command)
+    try:
+        return await repositories.reports.change(report_id, rights.reach(act.caller), stepped, act.command)
+    except DuplicateKey:
+        # Another report has taken the id of a complaint line: it was written before, or at the same moment.
+        raise _line_taken("complaints", None) from None
 
 
 async def _decided(

@@ -54,7 +54,7 @@ async def submit(repositories: Repositories, act: Act, report_id: str, situation
     person = rights.needed(act.person)
     place = await repositories.known.at(person, act.at)
     step = act.step(place.office)
-    customer, customer_name = await _about(repositories, act, person.id, situation)
+    customer, customer_name = await _about(repositories, act, person.id, step.business_date, situation)
     levels = await repositories.line.above(person, step.business_date)
     # Its recipient cannot know of it before it is here.
     begins = step.at if act.imported else instant(None, act.now)
@@ -225,7 +225,7 @@ async def _allowed(repositories: Repositories, office: str) -> timedelta:
 
 
 async def _about(
-    repositories: Repositories, act: Act, person: str, situation: Situation
+    repositories: Repositories, act: Act, person: str, day: date, situation: Situation
 ) -> tuple[str | None, str | None]:
     """The customer that it is about, with the name."""
     customer, name = situation.customer, None
@@ -244,5 +244,6 @@ async def _about(
         if customer is None or customer == visit.customer:
             return visit.customer, visit.customer_name
     if customer is not None:
-        name = (await repositories.known.customer(customer, rights.reach(act.caller))).name
+        theirs = await rights.customers_of(repositories.known, act.caller, person, day)
+        name = (await repositories.known.customer(customer, *theirs)).name
     return customer, name

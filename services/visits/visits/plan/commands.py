@@ -13,7 +13,7 @@ from typing import Any
 
 from chassis import clock, ids
 from chassis.aggregate import Command, Decision, Stored
-from chassis.mongo import DuplicateKey
+from chassis.mongo import DuplicateKey, duplicate_field
 from chassis.problems import Conflict, Invalid
 from chassis.received import Received
 from chassis.scope import everything
@@ -71,7 +71,7 @@ async def draft(
     if (stored := await repositories.plans.repeated(plan_id, rights.reach(act.caller), act.command)) is not None:
         return stored
     place = await _place(repositories, act, day)
-    stops = await _stops(repositories, act, plan_id, wanted, ())
+    stops = await _stops(repositories, act, plan_id, place.person.id, day, wanted, ())
     return await _create(repositories, act, place, plan_id, stops, note)
 
 
@@ -111,7 +111,9 @@ async def change(
     async def decide(plan: VisitPlan, step: Step) -> Decision[VisitPlan]:
         said = dict(changes)
         if wanted is not None:
-            said["stops"] = await _stops(repositories, act, plan.id, wanted, plan.stops)
+            said["stops"] = await _stops(
+                repositories, act, plan.id, plan.owner, plan.business_date, wanted, plan.stops
+            )
         return model.change(plan, step, said)
 
     return await _own_step(repositories, act, plan_id, decide)
@@ -221,8 +223,10 @@ async def _create(
         imported=act.imported,
     )
     try:
-        return await repositories.plans.create(plan, happened, act.command, rights.reach(act.caller))
-    except DuplicateKey:
+        stored = await repositories.plans.create(plan, happened, act.command, rights.reach(act.caller))
+    except DuplicateKey as error:
+        if duplicate_field(error) != "owner":
+            raise _stop_taken() from None
         there = await _of_day(repositories, place.person.id, place.day)
         raise Conflict(
             "plan_exists",
@@ -230,27 +234,57 @@ async def _create(
             f"{place.day} 的访问计划已存在:请修改或修订该计划。",
             plan=there.state.id if there else None,
         ) from None
+    if await _is_closed(repositories, place.person.id, place.day):
+        # The report was signed while this plan was made, and its event may have come before the plan.
+        command = Command(actor="/visits")
+        await repositories.plans.change(plan_id, _DAY, lambda plan: model.close(plan, act.recorded_at), command)
+        raise _day_closed(place.day)
+    return stored
+
+
+async def _is_closed(repositories: Repositories, person: str, day: date) -> bool:
+    """Whether the report of the day is signed."""
+    where = {"owner": person, "business_date": day.isoformat(), "status": ReportStatus.SIGNED}
+    return bool(await repositories.reports.find(_DAY, where, limit=1))
+
+
+def _day_closed(day: date) -> Conflict:
+    return Conflict(
+        "day_closed",
+        f"The report of {day} is signed: nothing more is planned for that day.",
+        f"{day} 的日报已核签:不能再为当天制定计划。",
+    )
+
+
+def _stop_taken() -> Invalid:
+    return Invalid(
+        "stop_taken",
+        "The id of a stop belongs to another plan or visit: leave it out or choose a new one.",
+        "访问点编号已用于其他计划或访问:请去掉它或换一个新的。",
+        field="stops",
+    )
 
 
 async def _place(repositories: Repositories, act: Act, day: date) -> Place:
     """Where the person works on that day. Raises Invalid (no_office), NotPossible, Conflict (day_closed)."""
     place = await repositories.known.on(rights.needed(act.person), day, "business_date")
     check_day(place.office, day, act, ahead=True)
-    where = {"owner": place.person.id, "business_date": day.isoformat(), "status": ReportStatus.SIGNED}
-    if await repositories.reports.find(_DAY, where, limit=1):
-        raise Conflict(
-            "day_closed",
-            f"The report of {day} is signed: nothing more is planned for that day.",
-            f"{day} 的日报已核签:不能再为当天制定计划。",
-        )
+    if await _is_closed(repositories, place.person.id, day):
+        raise _day_closed(day)
     return place
 
 
 async def _stops(
-    repositories: Repositories, act: Act, plan_id: str, wanted: Sequence[Wanted], before: Sequence[Stop]
+    repositories: Repositories,
+    act: Act,
+    plan_id: str,
+    owner: str,
+    day: date,
+    wanted: Sequence[Wanted],
+    before: Sequence[Stop],
 ) -> list[Stop]:
     """The stops as they are asked for, with the customers' names. What stands in the plan already is not asked for."""
-    reach = rights.reach(act.caller)
+    theirs = await rights.customers_of(repositories.known, act.caller, owner, day)
     known = {stop.customer: stop.customer_name for stop in before if stop.customer}
     given = [want.id for want in wanted if want.id is not None]
     taken = await repositories.plans.find(
@@ -260,16 +294,11 @@ async def _stops(
         everything("an id is taken whoever has it"), {"_id": {"$in": given}, "plan": {"$ne": plan_id}}, limit=1
     )
     if taken or visits:
-        raise Invalid(
-            "stop_taken",
-            "The id of a stop belongs to another plan or visit: leave it out or choose a new one.",
-            "访问点编号已用于其他计划或访问:请去掉它或换一个新的。",
-            field="stops",
-        )
+        raise _stop_taken()
     stops: list[Stop] = []
     for number, want in enumerate(wanted):
         if want.customer is not None and want.customer not in known:
-            customer = await repositories.known.customer(want.customer, reach, f"stops.{number}.customer")
+            customer = await repositories.known.customer(want.customer, *theirs, field=f"stops.{number}.customer")
             known[want.customer] = customer.name
         stops.append(
             Stop(
@@ -306,4 +335,8 @@ async def _own_step(
         decision = decide(plan, act.step_on(plan.business_date))
         return await decision if isinstance(decision, Awaitable) else decision
 
-    return await repositories.plans.change(plan_id, rights.reach(act.caller), stepped, act.command)
+    try:
+        return await repositories.plans.change(plan_id, rights.reach(act.caller), stepped, act.command)
+    except DuplicateKey:
+        # Another plan has taken the id of a stop at the same moment.
+        raise _stop_taken() from None

@@ -27,6 +27,7 @@ from contracts.visits import (
     Presence,
     Purpose,
     PurposeResult,
+    ReportStatus,
     SalesStep,
     Visit,
     VisitCost,
@@ -76,7 +77,8 @@ async def unplanned(
         )
     place = await repositories.known.at(rights.needed(act.person), act.at)
     check_day(place.office, place.day, act, field="occurred_at")
-    known = await repositories.known.customer(customer, rights.reach(act.caller)) if customer else None
+    theirs = await rights.customers_of(repositories.known, act.caller, place.person.id, place.day)
+    known = await repositories.known.customer(customer, *theirs) if customer else None
     arrived, required = None, False
     if check_in:
         policy = await policies.of(repositories, place.office.id)
@@ -283,8 +285,8 @@ async def _own_step(repositories: Repositories, act: Act, visit_id: str, decide:
         rights.own(act.caller, act.person, visit.owner)
         office = await repositories.known.office(visit.office)
         check_day(office, visit.business_date, act, ahead=True)
-        if visit.signed is not None and not await _open_again(repositories, visit.signed.report):
-            raise model.Locked(visit.signed.report)
+        if (report := await _locked_by(repositories, visit)) is not None:
+            raise model.Locked(report)
         decision = decide(visit, act.step_on(visit.business_date))
         return await decision if isinstance(decision, Awaitable) else decision
 
@@ -322,9 +324,17 @@ async def make_all(repositories: Repositories, person: str, day: date) -> None:
                 await make(repositories, plan.state.id, stop.id)
 
 
-async def _open_again(repositories: Repositories, report_id: str) -> bool:
-    found = await repositories.reports.find(_LOCK, {"_id": report_id}, limit=1)
-    return bool(found) and model.open_again(found[0].state)
+async def _locked_by(repositories: Repositories, visit: Visit) -> str | None:
+    """The signed report in which the visit stands, also while the visit has not heard of the signature yet."""
+    where: dict[str, Any] = {"owner": visit.owner, "business_date": visit.business_date.isoformat()}
+    if visit.signed is not None:
+        where = {"_id": visit.signed.report}
+    found = await repositories.reports.find(_LOCK, where, limit=1)
+    report = found[0].state if found else None
+    if visit.signed is not None:
+        return None if model.open_again(report) else visit.signed.report
+    signed = report is not None and report.status is ReportStatus.SIGNED
+    return report.id if report is not None and signed and visit.id in model.named(report) else None
 
 
 async def _presence_at(
