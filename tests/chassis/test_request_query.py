@@ -84,3 +84,15 @@ async def test_the_first_and_the_last_day_are_taken(http: httpx.AsyncClient) -> 
     for day in ("1900-01-01", "2199-12-31"):
         assert (await http.get(NOTES, params={"from": day})).json()["first"] == day
         assert (await http.post(NOTES, json={"day": day})).status_code == 200
+
+
+async def test_measures_keep_the_ids_of_a_path_apart_from_its_words(http: httpx.AsyncClient) -> None:
+    for path in ("notes/notes/notes/notes", "notes/api/notes/v1", "notes/x/notes/x"):
+        assert (await http.get(f"/api/v1/{path}")).status_code == 200
+    await http.request("BREW", NOTES)
+    lines = [line for line in (await http.get("/metrics")).text.splitlines() if "_notes" in line or "/notes" in line]
+    routes = {part for line in lines for part in line.split('"') if part.startswith("/api/v1/notes/")}
+    assert "/api/v1/notes/{note_id}/notes/{part}" in routes
+    assert not any("{part}" in route and route != "/api/v1/notes/{note_id}/notes/{part}" for route in routes)
+    assert all("x" not in route.split("/") and "api" not in route.split("/")[3:] for route in routes)
+    assert "BREW" not in "".join(lines)
