@@ -71,6 +71,8 @@ FEWEST = 20
 SESSION, REBALANCE = 30_000, 60_000
 """Milliseconds without a heartbeat after which the group gives a member up, and for its members to join again. A turn
 that keeps the loop busy on a loaded machine fits in; a worker that was killed is replaced after SESSION."""
+JOINED_WITHIN = 180.0
+"""Seconds to connect and to join the group, which waits for members that were killed; then it begins anew."""
 BROKEN_FOR = 60.0
 """Seconds of failing fetches, while the bus answers, after which the consumer is made anew."""
 LONGEST_REASON = 2_000
@@ -284,7 +286,8 @@ class Consumer:
                 self._turn.note()
                 try:
                     await reach(self._settings)
-                    await whole(self._broker.start())
+                    async with asyncio.timeout(JOINED_WITHIN):
+                        await whole(self._broker.start())
                     break
                 except (KafkaError, OSError) as error:
                     self._failing = f"{type(error).__name__}: {error}"
@@ -323,7 +326,7 @@ class Consumer:
         """Progress, not a ping: it has got on of late, or waits for somebody else, and the guard has not stopped."""
         if self.guard.stopped or self.dead:
             return False
-        waits = self.guard.waiting_for is not None or self.bus.away is not None
+        waits = self.guard.waiting_for is not None or self.bus.away is not None or not self._joined.is_set()
         return waits or not self._turn.stalled(STALLED_AFTER)
 
     def ready(self) -> str | None:

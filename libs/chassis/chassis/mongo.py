@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.dbref import DBRef
-from bson.errors import BSONError
+from bson.errors import BSONError, InvalidBSON
 from bson.raw_bson import RawBSONDocument
 from pymongo import ASCENDING, DESCENDING, DeleteOne, InsertOne, ReplaceOne, ReturnDocument, UpdateOne, monitoring
 from pymongo import WriteConcern as _WriteConcern
@@ -64,6 +64,7 @@ __all__ = [
     "relaxed",
     "too_large",
     "unavailable",
+    "undecodable",
     "write_each",
 ]
 
@@ -103,10 +104,16 @@ def too_large(error: BaseException) -> bool:
     return isinstance(error, DocumentTooLarge)
 
 
+def undecodable(error: BaseException) -> bool:
+    """Whether a stored document has something that the driver has no type for."""
+    return isinstance(error, InvalidBSON)
+
+
 def not_storable(error: BaseException) -> bool:
     """Whether a write was refused because one of its values has no form in the database, such as a number that
     needs more than 64 bits."""
-    return isinstance(error, BSONError | OverflowError | UnicodeEncodeError) and not too_large(error)
+    cannot = isinstance(error, BSONError | OverflowError | UnicodeEncodeError)
+    return cannot and not too_large(error) and not undecodable(error)
 
 
 def duplicate_field(error: DuplicateKeyError | BulkWriteError) -> str:

@@ -36,7 +36,7 @@ from chassis.aggregate import Command, Repository, Stored
 from chassis.http import json_body
 from chassis.http.route import ApiRequest, ApiRoute
 from chassis.identity import Caller, CallerDep, Claims, Verifier
-from chassis.mongo import Client, PyMongoError, connect, unavailable
+from chassis.mongo import Client, PyMongoError, connect, unavailable, undecodable
 from chassis.paging import Page
 from chassis.problems import Forbidden, Invalid, PreconditionRequired, UnreadableRecord
 from chassis.settings import Settings
@@ -283,6 +283,9 @@ def _refusal(error: Exception) -> Response:
     if unavailable(error):
         log.warning("database away", reason=str(error)[:300])
         refused: problems.Problem = problems.Unavailable()
+    elif undecodable(error):
+        log.error("record cannot be read", exc_info=error)
+        refused = UnreadableRecord("unknown", str(error))
     else:
         log.error("request failed", exc_info=error)
         refused = problems.Problem()

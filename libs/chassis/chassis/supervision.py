@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 from prometheus_client import Counter, Gauge
 
 from chassis.mongo import unavailable
 
-__all__ = ["Supervisor"]
+__all__ = ["Supervisor", "each_alone"]
 
 log = structlog.get_logger()
 
@@ -32,6 +33,23 @@ task needs; short enough that a process with a lasting fault does not live on un
 
 _failures = Counter("background_task_failures_total", "Background tasks that failed or ended", ["task"])
 _up = Gauge("background_task_up", "1 while the background task is well, 0 while it fails", ["task"])
+_records = Counter("background_task_record_failures_total", "Records that failed in a turn over many", ["task"])
+
+
+@contextmanager
+def each_alone(task: str, record: str) -> Iterator[None]:
+    """Around the work on one of many records: if it fails, that is logged and counted, and the next one has its turn.
+
+    Without it, one record that cannot be changed keeps all behind it from ever being looked at. A server that is away
+    is no fault of the record, and is raised.
+    """
+    try:
+        yield
+    except Exception as error:
+        if unavailable(error):
+            raise
+        _records.labels(task).inc()
+        log.error("record failed", task=task, record=record, reason=f"{type(error).__name__}: {error}", exc_info=error)
 
 
 class _Task:

@@ -108,7 +108,7 @@ async def tell_repeated() -> None:
     _repeated.tell()
 
 
-_OF_ONE = ("record", "offset", "id")
+_OF_ONE = ("record", "partition", "offset", "version", "id")
 """Fields that name one record: what is said of another one is no repetition."""
 
 
@@ -116,9 +116,14 @@ def _once_a_minute(logger: Any, level: str, event: MutableMapping[str, Any]) -> 
     """Of structlog: drop a warning that repeats."""
     if level not in ("warning", "error") or event.get("repeated"):
         return event
-    if any(name in event for name in _OF_ONE) or (level == "error" and "request_id" in event):
+    if level == "error" and "request_id" in event:
         return event
-    kind = (level, str(event.get("event")), *(str(event.get(name)) for name in ("task", "group", "topic", "reason")))
+    kind = (
+        level,
+        str(event.get("event")),
+        *(str(event.get(name)) for name in ("task", "group", "topic", "reason")),
+        *((name, event[name]) for name in _OF_ONE if name in event),
+    )
     said = {name: value for name, value in event.items() if name not in ("event", "exc_info", "level", "timestamp")}
     withheld = _repeated.count(
         kind, lambda more: getattr(structlog.get_logger(), level)(event["event"], **{**said, "repeated": more})

@@ -21,6 +21,7 @@ from chassis import clock
 from chassis.aggregate import Command, Decision, Repository
 from chassis.received import Received
 from chassis.scope import everything
+from chassis.supervision import each_alone
 from contracts.envelope import Happened
 from contracts.staff import Office
 from contracts.visits import (
@@ -129,4 +130,5 @@ async def _move(kind: Kind, office: Office, where: Mapping[str, Any], now: datet
 
     found = await kind.repository.find(_OFFICES, {"office": office.id, **where}, limit=A_TURN)
     for stored in found:
-        await kind.repository.change(stored.state.id, _OFFICES, decide, Command(actor="/visits"))
+        with each_alone("offices that move", stored.state.id):
+            await kind.repository.change(stored.state.id, _OFFICES, decide, Command(actor="/visits"))

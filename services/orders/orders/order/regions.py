@@ -12,6 +12,7 @@ from datetime import datetime
 from chassis import clock
 from chassis.aggregate import Command, Decision, Stored
 from chassis.scope import everything
+from chassis.supervision import each_alone
 from contracts.orders import Order
 from contracts.staff import Office, in_force
 from orders.order import model
@@ -42,8 +43,10 @@ async def _follow(repositories: Repositories, office: Office, now: datetime) -> 
         return model.follow_office(order, entry.region, at, entry.valid_from)
 
     async def follow(stored: Stored[Order]) -> int:
-        after = await repositories.orders.change(stored.state.id, _OFFICES, decide, command)
-        return after.version - stored.version
+        with each_alone("regions of open orders", stored.state.id):
+            after = await repositories.orders.change(stored.state.id, _OFFICES, decide, command)
+            return after.version - stored.version
+        return 0
 
     changed = 0
     while found := await repositories.orders.find(_OFFICES, where, limit=AT_ONCE):

@@ -14,6 +14,7 @@ from chassis.aggregate import Command, Decision, Stored
 from chassis.mongo import DuplicateKey
 from chassis.problems import Conflict, Invalid
 from chassis.scope import everything
+from chassis.supervision import each_alone
 from contracts.steps import Step
 from contracts.visits import Absence, AbsenceKind, AbsenceStatus
 from visits import rights
@@ -120,7 +121,8 @@ async def watch_trips(repositories: Repositories) -> None:
             def decide(absence: Absence, today: date = today, most: int = most) -> Decision[Absence]:
                 return model.long_away(absence, today, most, now)
 
-            await repositories.absences.change(stored.state.id, scope, decide, Command(actor="/visits"))
+            with each_alone("long trips", stored.state.id):
+                await repositories.absences.change(stored.state.id, scope, decide, Command(actor="/visits"))
 
 
 async def _free(repositories: Repositories, absence: Absence) -> None:

@@ -21,6 +21,7 @@ from chassis.ids import derived_id
 from chassis.mongo import ASCENDING
 from chassis.received import Received
 from chassis.scope import everything
+from chassis.supervision import each_alone
 from contracts.staff import Office, Role
 from contracts.visits import (
     Absence,
@@ -208,9 +209,10 @@ async def open_begun(repositories: Repositories) -> None:
         if not turns:
             return
         turn = turns.popleft()
-        await open_day(repositories, turn.office, turn.policy, turn.day)
-        if await _remember(repositories, turn) and turn.day < turn.today:
-            turns.append(replace(turn, day=turn.day + timedelta(days=1)))
+        with each_alone("duties of days that have begun", turn.office.id):
+            await open_day(repositories, turn.office, turn.policy, turn.day)
+            if await _remember(repositories, turn) and turn.day < turn.today:
+                turns.append(replace(turn, day=turn.day + timedelta(days=1)))
 
 
 async def open_day(repositories: Repositories, office: Office, policy: VisitPolicy, day: date) -> None:
@@ -242,7 +244,8 @@ async def mark_missing(repositories: Repositories) -> None:
     past = {"status": FormStatus.DUE, "due_at": {"$lt": _text(now)}}
     found = await repositories.duties.find(_BUS, past, sort=(("due_at", ASCENDING),), limit=MARKED_A_TURN)
     for stored in found:
-        await repositories.duties.change(stored.state.id, _BUS, lambda duty: model.missed(duty, now), _TIMER)
+        with each_alone("forms past their cut-off", stored.state.id):
+            await repositories.duties.change(stored.state.id, _BUS, lambda duty: model.missed(duty, now), _TIMER)
 
 
 async def _next_day(

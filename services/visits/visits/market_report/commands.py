@@ -16,6 +16,7 @@ from chassis.aggregate import Command, Decision, Stored
 from chassis.problems import Forbidden, Invalid
 from chassis.received import Received
 from chassis.scope import Scope, everything
+from chassis.supervision import each_alone
 from contracts.backdating import instant
 from contracts.steps import Step
 from contracts.visits import Action, MarketReport, MarketReportKind, MarketReportStatus, Severity, TaskSource
@@ -126,9 +127,10 @@ async def escalate_due(repositories: Repositories) -> None:
         "imported": None,
     }
     for stored in await repositories.market_reports.find(scope, due):
-        await repositories.market_reports.change(
-            stored.state.id, scope, lambda report: _escalated(repositories, report, now), Command(actor="/visits")
-        )
+        with each_alone("market reports", stored.state.id):
+            await repositories.market_reports.change(
+                stored.state.id, scope, lambda report: _escalated(repositories, report, now), Command(actor="/visits")
+            )
 
 
 async def _escalated(repositories: Repositories, report: MarketReport, now: datetime) -> Decision[MarketReport]:

@@ -17,6 +17,7 @@ from chassis.mongo import DuplicateKey, duplicate_field
 from chassis.problems import Conflict, Invalid
 from chassis.received import Received
 from chassis.scope import everything
+from chassis.supervision import each_alone
 from contracts.steps import Step
 from contracts.visits import (
     DailyReport,
@@ -191,9 +192,10 @@ async def flag_unsigned(repositories: Repositories) -> None:
                 continue
             submitted = stored.state.submission
             at = max(cut_off, submitted.at) if submitted else cut_off
-            await repositories.plans.change(
-                stored.state.id, _TIMER, lambda plan, at=at: model.flag(plan, at), Command(actor="/visits")
-            )
+            with each_alone("plans executed unsigned", stored.state.id):
+                await repositories.plans.change(
+                    stored.state.id, _TIMER, lambda plan, at=at: model.flag(plan, at), Command(actor="/visits")
+                )
 
 
 async def close_reported(repositories: Repositories, events: Sequence[Received]) -> None:

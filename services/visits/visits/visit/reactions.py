@@ -15,6 +15,7 @@ from chassis import clock
 from chassis.aggregate import Command
 from chassis.received import Received
 from chassis.scope import everything
+from chassis.supervision import each_alone
 from contracts.orders import Order
 from contracts.staff import Office
 from contracts.visits import DailyReport, Excuse, Visit, VisitOrder, VisitPlan, VisitStatus
@@ -169,13 +170,14 @@ async def mark_missed(repositories: Repositories) -> None:
         excuses = Excuses(repositories)
         for stored in waiting:
             over = begins(office, stored.state.business_date + timedelta(days=1))
-            why = await excuses.of(stored.state)
+            with each_alone("missed visits", stored.state.id):
+                why = await excuses.of(stored.state)
 
-            def decide(visit: Visit, over: datetime = over, why: Excuse | None = why) -> model.Perhaps:
-                excused = model.excuse(visit, why, True, over)
-                return excused if excused[1] is not None else model.miss(visit, over)
+                def decide(visit: Visit, over: datetime = over, why: Excuse | None = why) -> model.Perhaps:
+                    excused = model.excuse(visit, why, True, over)
+                    return excused if excused[1] is not None else model.miss(visit, over)
 
-            await repositories.visits.change(stored.state.id, _TIMER, decide, Command(actor="/visits"))
+                await repositories.visits.change(stored.state.id, _TIMER, decide, Command(actor="/visits"))
         begun = {"status": VisitStatus.CHECKED_IN, "check_out": None}
         where = {**begun, "business_date": {"$lt": today.isoformat()}, "office": office.id}
         for stored in await repositories.visits.find(_TIMER, where, limit=A_TURN):
@@ -184,7 +186,8 @@ async def mark_missed(repositories: Repositories) -> None:
             def propose(visit: Visit, office: Office = office, over: datetime = over) -> model.Perhaps:
                 return model.propose_check_out(visit, office, over)
 
-            await repositories.visits.change(stored.state.id, _TIMER, propose, Command(actor="/visits"))
+            with each_alone("missed visits", stored.state.id):
+                await repositories.visits.change(stored.state.id, _TIMER, propose, Command(actor="/visits"))
 
 
 def _last(events: Sequence[Received]) -> Iterable[Received]:
