@@ -172,7 +172,7 @@ def resync(
     async def all_of_them(session: Session) -> None:
         for name in [service] if service else SERVICES:
             answer = await session.post(f"/api/v1/resync/{name}")
-            typer.echo(f"{name}: {answer['restated']} published again")
+            typer.echo(plain(f"{name}: {answer['restated']} published again"))
 
     _signed_in(url, login, all_of_them)
 

@@ -8,6 +8,8 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from salesbeat.private import make_private
+
 LOGIN = "admin"
 
 
@@ -30,7 +32,7 @@ def read_or_make(file: Path) -> Credentials:
     if kept := read(file):
         return kept
     made = Credentials(LOGIN, secrets.token_urlsafe(18))
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_private(file.parent)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as opened:
         json.dump(asdict(made), opened)

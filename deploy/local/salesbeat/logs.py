@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from salesbeat.logfile import readable
+from salesbeat.plain import plain
 from salesbeat.refusals import Refused
 from salesbeat.settings import LocalSettings
 
@@ -40,4 +41,5 @@ def logs(settings: LocalSettings, process: str | None, *, follow: bool, lines: i
 
 
 def _named(line: str, name: str, only: str | None, width: int) -> str:
-    return readable(line) if only else f"{name:{width}} | {readable(line)}"
+    said = plain(readable(line))
+    return said if only else f"{plain(name):{width}} | {said}"

@@ -36,6 +36,7 @@ def command(port: int, data: Path) -> list[str]:
         *("--dbpath", str(data)),
         *("--port", str(port)),
         *("--bind_ip", LOOPBACK),
+        "--nounixsocket",  # it would lie in /tmp
         *("--replSet", REPLICA_SET),
         # The suite shares one machine with its broker; the default takes half of the memory.
         *("--wiredTigerCacheSizeGB", "0.5"),

@@ -8,11 +8,11 @@ from typing import Any
 
 import psutil
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from salesbeat import state
+from salesbeat.plain import plain
 from salesbeat.settings import LocalSettings
 from salesbeat.state import ProcessState, SuiteState
 
@@ -37,16 +37,17 @@ def status(settings: LocalSettings, console: Console, *, as_json: bool) -> int:
             }
         print(json.dumps(body, ensure_ascii=False, indent=1))  # noqa: T201 - exactly this, for a program
     elif known and runs:
-        console.print(known.doing or table(known))
-        console.print(f"{known.url}   broker: {escape(known.broker or '')}", soft_wrap=True)
+        console.print(Text(plain(known.doing)) if known.doing else table(known))
+        console.print(plain(f"{known.url}   broker: {known.broker or ''}"), markup=False, soft_wrap=True)
     elif known and left:
         known.processes = left
         console.print(table(known))
         console.print("[red]Their supervisor died.[/] `salesbeat up` starts anew, `salesbeat down` ends them.")
     else:
-        console.print(f"Salesbeat is not running ({settings.state}): `salesbeat up` starts it.", soft_wrap=True)
+        text = f"Salesbeat is not running ({settings.state}): `salesbeat up` starts it."
+        console.print(plain(text), markup=False, soft_wrap=True)
         if known and known.failure:
-            console.print(f"The last start failed: {escape(known.failure)}", soft_wrap=True)
+            console.print(plain(f"The last start failed: {known.failure}"), markup=False, soft_wrap=True)
     return 0 if known and runs and known.ready else 1
 
 
@@ -68,7 +69,7 @@ def table(now: SuiteState) -> Table:
             _span(row["uptime"]),
             str(process.restarts or ""),
             f"{row['memory'] / 2**20:.0f} MB" if row["memory"] else "",
-            Text(_reason(process), no_wrap=True, overflow="ellipsis"),
+            Text(plain(_reason(process)), no_wrap=True, overflow="ellipsis"),
         )
     return made
 

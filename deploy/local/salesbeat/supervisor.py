@@ -25,6 +25,7 @@ from salesbeat.broker import Broker, choose, create_topics
 from salesbeat.credentials import read_or_make
 from salesbeat.kafka_apache import NotHere
 from salesbeat.ports import taken_by
+from salesbeat.private import UMASK, make_private
 from salesbeat.processes import DOOR, SERVERS, SERVICE, Process, environment_of, ports, suite
 from salesbeat.refusals import Refused
 from salesbeat.settings import BASE_PORT, KAFKA_BOOTSTRAP, STATE, LocalSettings
@@ -300,7 +301,7 @@ async def _first(*events: asyncio.Event) -> None:
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Only one supervisor at a time has the folder; the lock ends with its process. Raises Refused."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     with (folder / "supervisor.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -397,6 +398,7 @@ async def supervise(settings: LocalSettings, plan: Plan = _the_suite) -> int:
 
 def main(plan: Plan = _the_suite) -> None:
     """`python -m salesbeat.supervisor`, with the settings of the suite in the environment."""
+    os.umask(UMASK)  # of this process and of all that it starts
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stdout)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # while a broker starts, it complains of every attempt
     try:

@@ -13,8 +13,11 @@ from contextlib import contextmanager
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.markup import escape
+from rich.text import Text
 
 from salesbeat import logfile, state
+from salesbeat.plain import plain
+from salesbeat.private import FOLDER, UMASK, make_private
 from salesbeat.refusals import Refused
 from salesbeat.settings import BASE_PORT, BROKER, STATE, LocalSettings
 from salesbeat.state import ProcessState, SuiteState
@@ -38,10 +41,11 @@ def up(settings: LocalSettings, console: Console, seconds: float, command: Seque
     if found and found.phase == "stopping":
         raise Refused("Salesbeat is stopping: wait until `salesbeat status` says so, then start it again.")
     if found:
-        console.print(f"Salesbeat is running already (supervisor {found.pid}, {settings.state}).")
+        make_private(settings.state)
+        _say(console, f"Salesbeat is running already (supervisor {found.pid}, {settings.state}).")
         return _wait(settings, console, found.pid, None, seconds)
     for left in state.orphans(settings.state):
-        console.print(f"The supervisor before died; {left.name} ({left.pid}) outlived it and is ended first.")
+        _say(console, f"The supervisor before died; {left.name} ({left.pid}) outlived it and is ended first.")
     supervisor = _start(settings, command)
     status = _wait(settings, console, supervisor.pid, supervisor, seconds)
     if status == 0:
@@ -55,9 +59,9 @@ def down(settings: LocalSettings, console: Console) -> int:
     if found is None:
         left = state.orphans(settings.state)
         for process in left:
-            console.print(f"Its supervisor died: {process.name} ({process.pid}) is ended.")
+            _say(console, f"Its supervisor died: {process.name} ({process.pid}) is ended.")
         state.end(left)
-        console.print("Salesbeat is stopped." if left else f"Salesbeat is not running ({settings.state}).")
+        _say(console, "Salesbeat is stopped." if left else f"Salesbeat is not running ({settings.state}).")
         return 0
     os.kill(found.pid, signal.SIGTERM)
     # Each stage ends by itself within its grace, or is killed.
@@ -76,14 +80,16 @@ def down(settings: LocalSettings, console: Console) -> int:
 
 def _start(settings: LocalSettings, command: Sequence[str]) -> subprocess.Popen[bytes]:
     """The supervisor, in a session of its own: the terminal may close."""
-    settings.logs.mkdir(parents=True, exist_ok=True)
+    make_private(settings.state)
+    settings.logs.mkdir(mode=FOLDER, exist_ok=True)
     environment = {
         **os.environ,
         BASE_PORT: str(settings.base_port),
         STATE: str(settings.state),
         BROKER: settings.broker,
     }
-    with (settings.logs / "supervisor.log").open("ab") as output:
+    log = os.open(settings.logs / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(log, "ab") as output:
         return subprocess.Popen(  # noqa: S603 - our own command line
             command,
             stdin=subprocess.DEVNULL,
@@ -92,6 +98,7 @@ def _start(settings: LocalSettings, command: Sequence[str]) -> subprocess.Popen[
             env=environment,
             cwd=settings.state,
             start_new_session=True,
+            umask=UMASK,
         )
 
 
@@ -134,23 +141,23 @@ def _wait(
 
 
 def _say_ready(settings: LocalSettings, console: Console, now: SuiteState) -> None:
-    console.print(f"\n[bold green]Salesbeat is ready:[/] {now.url}")
-    console.print(f"  API pages    {now.url}/docs")
-    console.print(f"  broker       {escape(now.broker or '')}", soft_wrap=True)
-    console.print(f"  credentials  {escape(str(settings.credentials))} (administrator)", soft_wrap=True)
-    console.print(f"  logs         {escape(str(settings.logs))}", soft_wrap=True)
+    console.print(f"\n[bold green]Salesbeat is ready:[/] {_shown(now.url)}")
+    _say(console, f"  API pages    {now.url}/docs")
+    _say(console, f"  broker       {now.broker or ''}")
+    _say(console, f"  credentials  {settings.credentials} (administrator)")
+    _say(console, f"  logs         {settings.logs}")
     for each in now.processes:
         if each.restarts:
             console.print(
-                f"  [yellow]{each.name} was restarted {each.restarts} times[/]: {escape(each.last_crash or '')}"
+                f"  [yellow]{_shown(each.name)} was restarted {each.restarts} times[/]: {_shown(each.last_crash or '')}"
             )
 
 
 def _say_wrong(settings: LocalSettings, console: Console, now: SuiteState) -> None:
-    console.print(f"\n[bold red]Salesbeat is not ready.[/] Broker: {escape(now.broker or '')}", soft_wrap=True)
+    console.print(f"\n[bold red]Salesbeat is not ready.[/] Broker: {_shown(now.broker or '')}", soft_wrap=True)
     for each in now.processes:
         if each.condition != "ready":
-            console.print(f"  [bold]{each.name}[/]: {escape(wrong_with(each))}", soft_wrap=True)
+            console.print(f"  [bold]{_shown(each.name)}[/]: {_shown(wrong_with(each))}", soft_wrap=True)
     console.print("It is tried again in the background: `salesbeat status`, `salesbeat logs`, `salesbeat down`.")
 
 
@@ -176,10 +183,20 @@ def _list(console: Console) -> Iterator[Callable[[SuiteState], None]]:
         for name, text in [("", now.doing or ""), *((each.name, each.condition) for each in now.processes)]:
             if text and said.get(name) != text:
                 said[name] = text
-                console.print(f"{name:17} {escape(text)}".strip(), soft_wrap=True)
+                _say(console, f"{name:17} {text}".strip())
 
     yield lines
 
 
 def _headed(now: SuiteState) -> RenderableType:
-    return now.doing or table(now)
+    return Text(plain(now.doing)) if now.doing else table(now)
+
+
+def _say(console: Console, text: str) -> None:
+    """As it is: no part of it is markup or moves the cursor."""
+    console.print(plain(text), markup=False, soft_wrap=True)
+
+
+def _shown(text: str) -> str:
+    """A text within markup of our own."""
+    return escape(plain(text))

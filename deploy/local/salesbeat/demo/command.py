@@ -8,6 +8,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from chassis import clock
@@ -18,6 +19,7 @@ from salesbeat.demo.send import FieldSender
 from salesbeat.importing.command import showing, summary
 from salesbeat.importing.plan import Record, Request, layers
 from salesbeat.importing.verdicts import Became, Verdict, Verdicts
+from salesbeat.plain import plain
 from salesbeat.refusals import Refused
 from salesbeat.session import Session
 
@@ -98,7 +100,7 @@ def _say(session: Session, console: Console, *, new: bool) -> None:
     for person in PEOPLE:
         if person.account:
             table.add_row(person.login, person.name, f"{person.title} ({person.role})", _place(person))
-    console.print(f"\nSign in at {session.url} with the password [bold]{PASSWORD}[/] as", soft_wrap=True)
+    console.print(f"\nSign in at {escape(plain(session.url))} with the password [bold]{PASSWORD}[/] as", soft_wrap=True)
     console.print(table)
     console.print("\nIts numbers: salesbeat progress month --level office" if new else "\nNothing new has happened.")
 

@@ -27,6 +27,7 @@ from salesbeat.demo.days import Day, Stop, head_of, signer, team_of
 from salesbeat.demo.life import Life
 from salesbeat.demo.making import identity, luck
 from salesbeat.importing.plan import Body, Record
+from salesbeat.plain import plain
 from salesbeat.refusals import Refused
 from salesbeat.session import Session, why
 
@@ -74,7 +75,7 @@ async def play(
     stage = Stage(session, now().astimezone(ZONE))
     await stage.check()
     console.print(
-        f"{OFFICE.city}办事处, {stage.today}: {escape(head_of(OFFICE).name)} and the team. Ctrl-C ends it.",
+        f"{OFFICE.city}办事处, {stage.today}: {escape(plain(head_of(OFFICE).name))} and the team. Ctrl-C ends it.",
         soft_wrap=True,
     )
     happened = False
@@ -86,7 +87,7 @@ async def play(
             if said is None:
                 continue
             happened = True
-            console.print(f"{event.at:%H:%M}  {escape(said)}", soft_wrap=True)
+            console.print(plain(f"{event.at:%H:%M}  {said}"), markup=False, soft_wrap=True)
             await stage.look()
             show(stage.table())
             await sleep(pace)
