@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chassis import clock
 from chassis.aggregate import Command
 from chassis.clock import SetClock
 from chassis.mongo import Database
@@ -22,6 +23,7 @@ from customers.repositories import Repositories
 from tests.contracts.sampling import held_to_sample, received, samples
 from tests.customers.company import (
     AS_ADMINISTRATOR,
+    AS_CHEN,
     AS_CHIEF,
     AS_IMPORTER,
     AS_LI,
@@ -39,7 +41,7 @@ from tests.customers.company import (
 from tests.customers.orders_said import said
 from tests.doors import Door
 
-ACME, IMPORTED, LOST = an_id("acme"), an_id("imported"), an_id("lost")
+ACME, IMPORTED, LOST, FOLLOWING = an_id("acme"), an_id("imported"), an_id("lost"), an_id("following")
 
 
 async def story(door: Door, repositories: Repositories, learner: Learner, time: SetClock) -> None:
@@ -106,6 +108,12 @@ async def story(door: Door, repositories: Repositories, learner: Learner, time: 
     await do("POST", "customers", li, {"id": LOST, "name": "远方贸易", "kind": "person"})
     await do("POST", f"customers/{LOST}/loss", li, {"reason": "选择了竞争对手"})
 
+    await do("POST", "customers", AS_CHEN, {"id": FOLLOWING, "name": "钱塘织造"})
+    now = clock.now()
+    time.set(datetime(2026, 7, 1, 4, tzinfo=UTC))  # the day on which its office comes to another region
+    assert await commands.follow_offices(repositories) == 1
+    time.set(now)
+
 
 NAMED = {
     ("sales.customer.registered", IMPORTED): "imported",
@@ -114,7 +122,12 @@ NAMED = {
     ("sales.office.updated", HGH): "moved",
 }
 """What is not the plain case of its type."""
-PLAIN = {"sales.region.registered": {EAST}, "sales.office.registered": {SHA}, "sales.person.registered": {LI}}
+PLAIN = {
+    "sales.region.registered": {EAST},
+    "sales.office.registered": {SHA},
+    "sales.person.registered": {LI},
+    "sales.customer.registered": {ACME},
+}
 """Which of several alike is the sample."""
 
 

@@ -141,6 +141,7 @@ class CustomerEvent(StrEnum):
     DORMANT = "sales.customer.dormant"
     LOST = "sales.customer.lost"
     OWNER_CHANGED = "sales.customer.owner_changed"
+    REGION_CHANGED = "sales.customer.region_changed"
     CONTACT_ADDED = "sales.customer.contact_added"
     CONTACT_CHANGED = "sales.customer.contact_changed"
     CONTACT_DEPARTED = "sales.customer.contact_departed"

@@ -9,6 +9,7 @@ from datetime import date, datetime
 import msgspec
 
 from chassis.aggregate import Command
+from chassis.problems import NotFound
 from chassis.received import Received, Unhandleable
 from contracts.topics import ORDERS
 from customers.customer import commands, model
@@ -62,7 +63,11 @@ class Learner:
                     customer = (await commands.ordered(self._repositories, command, customer.id, order)).state
         unknown = sorted(confirmed.keys() - {stored.state.id for stored in found})
         if unknown:
-            raise Unhandleable(f"no such customer: {unknown[0]}")
+            try:
+                await self._repositories.customers.get(unknown[0], commands.BUS)  # one that is damaged says so
+            except NotFound:
+                raise Unhandleable(f"no such customer: {unknown[0]}") from None
+            raise LookupError(f"the customer {unknown[0]} has come meanwhile")  # so the batch is taken again
 
 
 def _read(event: Received) -> _Order:

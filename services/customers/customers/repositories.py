@@ -33,7 +33,7 @@ class Repositories:
         self.phone_region = phone_region
         self.locks = Locks(database)
         self.regions = Repository(database, "regions", REGIONS, Region, keys=_named_keys)
-        self.offices = Repository(database, "offices", OFFICES, Office, keys=_named_keys)
+        self.offices = Repository(database, "offices", OFFICES, Office, keys=_office_keys)
         self.people = Repository(database, "people", PEOPLE, Person, keys=_person_keys)
         self.customers = Repository(database, "customers", CUSTOMERS, Customer, keys=_customer_keys)
 
@@ -47,7 +47,9 @@ class Repositories:
         await self.locks.prepare()
         scheme = {"keys": [("keys.scheme", 1)]}
         await self.regions.prepare({"keys": [("code", 1)], "unique": True}, scheme)
-        await self.offices.prepare({"keys": [("code", 1)], "unique": True}, scheme)
+        await self.offices.prepare(
+            {"keys": [("code", 1)], "unique": True}, {"keys": [("keys.moved", 1)], "sparse": True}, scheme
+        )
         await self.people.prepare({"keys": [("keys.postings.office", 1), ("name", 1), ("_id", 1)]}, scheme)
         await self.customers.prepare(
             {"keys": [("keys.claims", 1)], "unique": True},
@@ -59,7 +61,7 @@ class Repositories:
         )
         for repository, keys in (
             (self.regions, _named_keys),
-            (self.offices, _named_keys),
+            (self.offices, _office_keys),
             (self.people, _person_keys),
             (self.customers, _customer_keys),
         ):
@@ -168,6 +170,11 @@ async def _renew_keys(repository: Repository[Any], keys: Callable[[Any], dict[st
 
 def _named_keys(unit: Region | Office) -> dict[str, Any]:
     return {"scheme": SCHEME, "search": search_keys(unit.code, unit.name)}
+
+
+def _office_keys(office: Office) -> dict[str, Any]:
+    """`moved` where it has been, or will be, in more than one region."""
+    return {**_named_keys(office), **({"moved": True} if len(office.regions) > 1 else {})}
 
 
 def _person_keys(person: Person) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from chassis.entries import IMPORT, Entry, any_past, import_right_needed
 from chassis.identity import ADMINISTRATOR, SERVICE, Caller
 from chassis.problems import Forbidden, NotFound
 from chassis.scope import Scope, everything, within
-from contracts.customers import Ownership
+from contracts.customers import Customer, Ownership
 from contracts.staff import Office, Person, Posting, Role
 from customers.repositories import ORGANISATION, Repositories
 
@@ -56,6 +56,17 @@ def may_give_to(caller: Caller, entry: Ownership) -> None:
             "owner_out_of_reach",
             "This person is outside your area: choose somebody of it, or ask the supervisor of both areas.",
             "此人不在您的管辖范围内:请选择辖区内人员,或请双方的上级主管处理。",
+        )
+
+
+def may_take_from(caller: Caller, customer: Customer, entry: Ownership) -> None:
+    """Raises Forbidden where an import would bring a customer into the importer's own sight that is not in it."""
+    scope = within(caller)
+    seen = scope.allows(customer.owner, customer.office, customer.region)
+    if not seen and scope.allows(entry.owner, entry.office, entry.region):
+        raise _administrator_needed(
+            "This customer would come into your own area: ask an administrator.",
+            "该客户将进入您自己的管辖范围:请联系管理员办理。",
         )
 
 

@@ -11,16 +11,17 @@ from customers.repositories import Repositories
 from customers.settings import Settings
 
 HANDOVERS = 60.0
-"""Seconds between two looks for ownerships whose day has come."""
+"""Seconds between two looks for ownerships, and moves of offices, whose day has come."""
 
 
 def worker(settings: Settings) -> Worker:
-    """Publishes everything, learns from orders who buys, and hands customers over on their day."""
+    """Publishes everything, learns from orders who buys; on their day hands customers over and moves them."""
     store = Store("customers", settings, watched=True)
     repositories = Repositories(store.database, settings.phone_region)
 
     async def hand_over() -> None:
         await commands.take_over_due(repositories)
+        await commands.follow_offices(repositories)
 
     return Worker(
         "customers",

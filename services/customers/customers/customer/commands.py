@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -12,8 +13,9 @@ from chassis.aggregate import Command, Stored
 from chassis.entries import any_past
 from chassis.identity import Caller
 from chassis.mongo import DuplicateKey
-from chassis.problems import Conflict, FieldError, Invalid, NotFound
+from chassis.problems import Conflict, FieldError, Invalid, NotFound, PreconditionRequired
 from chassis.scope import everything, within
+from chassis.supervision import each_alone
 from contracts.backdating import business_date
 from contracts.customers import Address, Contact, Customer, CustomerKind, CustomerStatus, Likeness, Ownership
 from contracts.envelope import Happened, Imported
@@ -21,12 +23,15 @@ from contracts.staff import Office
 from customers import rights
 from customers.customer import model
 from customers.customer.identity import alike, likenesses, said_value
-from customers.repositories import Repositories
+from customers.repositories import ORGANISATION, Repositories
 
 LIKE = everything("a duplicate is one wherever it is; only what the caller may see of it is told")
 HANDOVERS = everything("the timer acts for nobody")
+OFFICES = everything("an office moves with all of its customers")
 BUS = everything("the bus acts for nobody")
 
+AT_ONCE = 100
+"""Customers of one turn of following their office: each is one write."""
 MOST_CANDIDATES = 50
 """So many of the customers that look alike are named in a refusal."""
 
@@ -198,15 +203,20 @@ async def assign(
 ) -> Stored[Customer]:
     """Give it to somebody else from a day on (C-07). Both sides must lie within the caller's scope.
 
-    Raises Forbidden, NotFound, Stale, Invalid (unknown_person, no_office), NotPossible (past_entry).
+    Raises Forbidden, NotFound, Stale, Invalid (unknown_person, no_office), NotPossible (past_entry),
+    PreconditionRequired where it takes back another change of owner and does not say which version it was decided on.
     """
-    _, office = await _open(repositories, caller, customer_id)
+    stored, office = await _open(repositories, caller, customer_id)
     entry = await _ownership(repositories, owner, valid_from)
     rights.may_give_to(caller, entry)
+    rights.may_take_from(caller, stored.state, entry)
     today = office.business_date(clock.now())
 
     def decide(customer: Customer, _: date) -> tuple[Customer, Happened | None]:
-        return model.assign(customer, entry, at, today, any_past=any_past(caller))
+        after, happened = model.assign(customer, entry, at, today, any_past=any_past(caller))
+        if happened is not None and command.expected is None and model.replaced(customer, entry):
+            raise PreconditionRequired()
+        return after, happened
 
     return await _change(repositories, caller, command, customer_id, office, at, decide)
 
@@ -221,17 +231,53 @@ async def take_over_due(repositories: Repositories) -> int:
         coming = model.pending(stored.state)
         if coming is None:
             continue
-        today = (await repositories.office(coming.office)).business_date(now)
-        if coming.valid_from > today:
-            continue
-        await repositories.customers.change(
-            stored.state.id,
-            HANDOVERS,
-            lambda customer, today=today: model.take_over(customer, now, today),
-            Command(actor="/customers"),
-        )
-        taken += 1
+        with each_alone("handovers", stored.state.id):
+            today = (await repositories.office(coming.office)).business_date(now)
+            if coming.valid_from > today:
+                continue
+            await repositories.customers.change(
+                stored.state.id,
+                HANDOVERS,
+                lambda customer, today=today: model.take_over(customer, now, today),
+                Command(actor="/customers"),
+            )
+            taken += 1
     return taken
+
+
+async def follow_offices(repositories: Repositories, office_id: str | None = None, most: int | None = None) -> int:
+    """Have the customers of offices that came to another region follow them; answers how many changed.
+
+    office_id: of that office only. most: stop after about so many. The same again changes nothing; a move that was
+    entered ahead is followed by the first call on its day, by the office's own calendar.
+    """
+    now = clock.now()
+    moved = {"keys.moved": True} if office_id is None else {"_id": office_id}
+    changed = 0
+    for stored in await repositories.offices.find(ORGANISATION, moved):
+        office = stored.state
+        today = office.business_date(now)
+        behind = {"office": office.id, "region": {"$ne": office.region_on(today)}}
+
+        async def follow(customer_id: str, office: Office = office, today: date = today) -> bool:
+            with each_alone("offices that move", customer_id):
+                before = await repositories.customers.get(customer_id, OFFICES)
+                after = await repositories.customers.change(
+                    customer_id,
+                    OFFICES,
+                    lambda customer: model.follow_office(customer, office, now.replace(microsecond=0), today),
+                    Command(actor="/customers"),
+                )
+                return after.version != before.version
+            return False
+
+        while most is None or changed < most:
+            found = await repositories.customers.find(OFFICES, behind, limit=AT_ONCE)
+            done = sum(await asyncio.gather(*(follow(each.state.id) for each in found)))
+            changed += done
+            if not done or len(found) < AT_ONCE:
+                break
+    return changed
 
 
 async def ordered(
@@ -244,7 +290,7 @@ async def ordered(
 
 
 async def _open(repositories: Repositories, caller: Caller, customer_id: str) -> tuple[Stored[Customer], Office]:
-    stored = await repositories.customers.get(customer_id, within(caller))
+    stored = await repositories.customers.get(customer_id, rights.reach(caller))
     return stored, await repositories.office(stored.state.office)
 
 
@@ -261,7 +307,7 @@ async def _change(
         # Asked within: a repetition of what was accepted must not be refused because it has grown old meanwhile.
         return decide(customer, business_date(office, at, clock.now(), any_past=any_past(caller)))
 
-    return await repositories.customers.change(customer_id, within(caller), dated, command)
+    return await repositories.customers.change(customer_id, rights.reach(caller), dated, command)
 
 
 async def _ownership(repositories: Repositories, owner: str, day: date) -> Ownership:

@@ -19,6 +19,7 @@ from typing import Any
 from contracts.customers import Activation, Contact, Customer, CustomerEvent, CustomerStatus, Ownership
 from contracts.envelope import Happened
 from contracts.refusals import NotPossible, WrongState
+from contracts.staff import Office
 from customers.customer.identity import check_places, is_name, numbers_in, tax_id_in
 
 Outcome = tuple[Customer, Happened]
@@ -203,6 +204,41 @@ def take_over(customer: Customer, at: datetime, today: date) -> Perhaps:
     held = customer.held_on(today)
     changed = _held_by(customer, held)
     return changed, None if changed == customer else Happened(CustomerEvent.OWNER_CHANGED, at, held.valid_from)
+
+
+def replaced(customer: Customer, entry: Ownership) -> list[Ownership]:
+    """The changes of owner that an entry would take back: those that begin on its day or later."""
+    pairs = zip(customer.ownership, customer.ownership[1:], strict=False)
+    return [held for before, held in pairs if held.valid_from >= entry.valid_from and held.owner != before.owner]
+
+
+def follow_office(customer: Customer, office: Office, at: datetime, today: date) -> Perhaps:
+    """Its entries of that office are of the region to which the office belongs, from the day of each move on.
+
+    today: the office's. What lies before the office's first move stays as it was stamped, and a move that is still to
+    come is followed on its day. Credit that was given stays with the region of its day.
+    """
+    moves = [move for move in office.regions[1:] if move.valid_from <= today]
+    if not moves:
+        return customer, None
+    entries: list[Ownership] = []
+    for number, held in enumerate(customer.ownership):
+        following = customer.ownership[number + 1 : number + 2]
+        until = following[0].valid_from if following else date.max
+        if held.office != office.id:
+            entries.append(held)
+            continue
+        moved = held.valid_from >= moves[0].valid_from
+        piece = held.model_copy(update={"region": office.region_on(held.valid_from)}) if moved else held
+        entries.append(piece)
+        for move in moves:
+            if held.valid_from < move.valid_from < until and move.region != piece.region:
+                piece = piece.model_copy(update={"valid_from": move.valid_from, "region": move.region})
+                entries.append(piece)
+    changed = customer.model_copy(update={"ownership": entries})
+    changed = _held_by(changed, changed.held_on(today))
+    happened = Happened(CustomerEvent.REGION_CHANGED, at, moves[-1].valid_from)
+    return changed, None if changed == customer else happened
 
 
 def pending(customer: Customer) -> Ownership | None:

@@ -92,7 +92,8 @@ async def move(request: Request, caller: CallerDep, command: CommandDep, office_
     """
     rights.may_move_office(caller)
     at = when(body)
-    return answer(await commands.move(repositories(request), command, office_id, body.region, body.valid_from, at))
+    known = repositories(request)
+    return answer(await commands.move(known, on_behalf(command, body), office_id, body.region, body.valid_from, at))
 
 
 @router.get("/offices/{office_id}", summary="One office")

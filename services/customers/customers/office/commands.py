@@ -9,9 +9,13 @@ from typing import Any
 from chassis.aggregate import Command, Stored
 from chassis.mongo import DuplicateKey
 from contracts.staff import Office
+from customers.customer.commands import follow_offices
 from customers.office import model
 from customers.region.commands import code_taken
 from customers.repositories import ORGANISATION, Repositories
+
+FOLLOWING = 500
+"""So many customers follow an office within its move; the timer takes those that are left."""
 
 
 async def register(repositories: Repositories, command: Command, office: Office, at: datetime) -> Stored[Office]:
@@ -35,8 +39,13 @@ async def update(
 async def move(
     repositories: Repositories, command: Command, office_id: str, region: str, valid_from: date, at: datetime
 ) -> Stored[Office]:
-    """Raises NotFound, Invalid (unknown_region), Stale."""
+    """Into another region from a day on; the first FOLLOWING of its customers are there when this returns.
+
+    Raises NotFound, Invalid (unknown_region), Stale, NotPossible (past_entry).
+    """
     await repositories.region(region)
-    return await repositories.offices.change(
+    moved = await repositories.offices.change(
         office_id, ORGANISATION, lambda office: model.move(office, region, valid_from, at), command
     )
+    await follow_offices(repositories, office_id, FOLLOWING)
+    return moved
