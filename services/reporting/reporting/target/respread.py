@@ -32,9 +32,9 @@ from reporting.target.spread import History
 
 log = structlog.get_logger()
 
-AT_ONCE = 50
-"""People whose targets are looked at together: their histories are read at once."""
-LOOKED_AT = 100
+AT_ONCE = 100
+"""People whose targets and histories are read together."""
+LOOKED_AT = 500
 """Documents of the queue that are taken in one turn."""
 LONGEST_PAUSE = 300.0
 """Seconds between two attempts at a check that fails, at most."""
@@ -88,31 +88,45 @@ class Respread:
         """Look at what is due; answers how many targets were spread again. A check that fails is tried again later,
         alone: the others go on."""
         due = await self.queue.find({"due": {"$lte": clock.now()}}).sort([("due", 1)]).limit(LOOKED_AT).to_list(None)
-        changed = 0
+        if not due:
+            return 0
+        people = {check["_id"]: await self._people_of(check["_id"]) for check in due}
+        cause_of = {person: check["cause"] for check in reversed(due) for person in people[check["_id"]]}
+        changed, failed = await self._look(cause_of)
+        done: list[Document] = []
         for check in due:
-            try:
-                changed += await self._look(check)
-                # What was heard meanwhile has another mark, and is looked at again.
-                await self.queue.delete_one({"_id": check["_id"], "mark": check["mark"]})
-            except Exception as error:
+            error = next((failed[person] for person in people[check["_id"]] if person in failed), None)
+            if error is None:
+                done.append(check)
+            else:
                 await self._later(check, error)
+        # What was heard meanwhile has another mark, and is looked at again.
+        ids_done, marks = [check["_id"] for check in done], [check["mark"] for check in done]
+        await self.queue.delete_many({"_id": {"$in": ids_done}, "mark": {"$in": marks}})
         return changed
 
-    async def _look(self, check: Document) -> int:
-        kind, _, unit = check["_id"].partition("/")
-        people = iter(await self._organisation.posted_to(unit) if kind == "office" else [unit])
+    async def _people_of(self, check: str) -> list[str]:
+        kind, _, unit = check.partition("/")
+        return await self._organisation.posted_to(unit) if kind == "office" else [unit]
+
+    async def _look(self, cause_of: Mapping[str, str]) -> tuple[int, dict[str, Exception]]:
+        """Spread these people's targets again; answers how many, and for whom it failed. One target holds up no other.
+
+        cause_of: by person, the event because of which theirs are looked at.
+        """
         changed = 0
-        failed: list[Exception] = []
+        failed: dict[str, Exception] = {}
+        people = iter(cause_of)
         while some := list(islice(people, AT_ONCE)):
-            histories = await self._organisation.histories(some)
-            for stored in await self._targets.find(_SCOPE, {"person": {"$in": some}}):
+            targets = await self._targets.find(_SCOPE, {"person": {"$in": some}})
+            histories = await self._organisation.histories(sorted({stored.fields["person"] for stored in targets}))
+            for stored in targets:
+                person = stored.fields["person"]
                 try:
-                    changed += await self._spread(stored.state, histories[stored.state.person], check["cause"])
-                except Exception as error:  # one target holds up no other
-                    failed.append(error)
-        if failed:
-            raise failed[0]
-        return changed
+                    changed += await self._spread(stored.state, histories[person], cause_of[person])
+                except Exception as error:
+                    failed[person] = error
+        return changed, failed
 
     async def _spread(self, target: Target, history: History, cause: str) -> bool:
         now = clock.now()
