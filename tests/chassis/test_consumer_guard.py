@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis import consumer
-from chassis.aggregate import envelope
+from chassis.aggregate import EventsWaiting, envelope
 from chassis.consumer import SET_ASIDE_IN_A_ROW, Guard, Received, Stopped, Unhandleable
 from chassis.mongo import UNAVAILABLE
 from tests.chassis.parcels import Parcel, ParcelEvent, ParcelTopic, by, happened
@@ -91,7 +91,8 @@ async def test_a_passing_failure_is_tried_again() -> None:
     assert (door.seen, door.letters) == (["a", "b"], [])
 
 
-async def test_a_database_that_is_away_is_waited_for_and_nothing_is_set_aside() -> None:
+@pytest.mark.parametrize("reason", [UNAVAILABLE[0]("away"), EventsWaiting("events_waiting", "wait", "wait")])
+async def test_what_is_away_for_now_is_waited_for_and_nothing_is_set_aside(reason: Exception) -> None:
     away = 50
     door = Door()
 
@@ -99,7 +100,7 @@ async def test_a_database_that_is_away_is_waited_for_and_nothing_is_set_aside() 
         nonlocal away
         away -= 1
         if away:
-            raise UNAVAILABLE[0]("away")
+            raise reason
         door.seen += [received.subject for received in batch]
 
     door.guard = Guard("group", handle, door.set_aside)
@@ -150,6 +151,23 @@ async def test_too_many_in_a_row_stop_the_consumer_before_it_sets_everything_asi
     with pytest.raises(Stopped):
         await door.guard.take([event("good")])
     assert door.seen == []
+
+
+async def test_records_that_are_refused_for_a_known_reason_may_come_in_numbers() -> None:
+    """Such as all orders of one customer who is not known, or what another program has written into the topic."""
+    door = Door({str(n): [Unhandleable("no such customer")] for n in range(100)})
+    await door.guard.take([*(event(str(n), n) for n in range(100)), *(Row(b"no event") for _ in range(100))])
+    await door.guard.take([event("good")])
+    assert (door.seen, len(door.letters), door.guard.stopped) == (["good"], 200, None)
+
+
+async def test_too_many_that_are_refused_for_a_known_reason_stop_the_consumer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A release that misreads everything refuses everything for a known reason."""
+    monkeypatch.setattr(consumer, "VERDICTS_IN_A_ROW", 50)
+    door = Door({str(n): [Unhandleable("not an order")] for n in range(100)})
+    with pytest.raises(Stopped, match="not an order"):
+        await door.guard.take([event(str(n), n) for n in range(100)])
+    assert len(door.letters) == 50
 
 
 async def test_a_good_record_in_between_starts_the_count_again() -> None:

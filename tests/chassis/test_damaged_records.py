@@ -102,6 +102,13 @@ async def test_a_damaged_record_out_of_reach_is_not_found(parcels: Repository[Pa
         await parcels.get(bad, within(caller("salesperson", "ann")))
 
 
+async def test_a_record_that_was_listed_before_it_was_damaged_is_left_out(parcels: Repository[Parcel]) -> None:
+    bad, good = await made(parcels, 2)
+    assert len(await parcels.find(ALL)) == 2
+    await parcels.collection.update_one({"_id": bad}, {"$set": {"place": 17}})
+    assert [stored.state.id for stored in await parcels.find(ALL)] == [good]
+
+
 async def test_the_log_names_a_damaged_record_once(
     parcels: Repository[Parcel], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,5 +130,5 @@ async def test_a_damaged_copy_is_left_out_and_mended_by_the_next_event(both_driv
         with pytest.raises(UnreadableRecord):
             await copies.get("a")
         assert (await copies.get("b")) is not None
-    await copies.learn([event("a", 2)])
-    assert [parcel.place for parcel in await copies.find()] == ["a2", "b1"]
+    await copies.learn([event("a", 1)])
+    assert [parcel.place for parcel in await copies.find()] == ["a1", "b1"], "a repetition mends it, too"

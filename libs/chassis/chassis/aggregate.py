@@ -75,7 +75,8 @@ OUTBOX_LIMIT = 8 * 2**20
 """Bytes of unsent events in one document. MongoDB takes 16 MB of a document, and a state of RECORD_LIMIT takes up to
 six times its JSON in BSON, if it is a list of small numbers."""
 READABLE_REMEMBERED = 20_000
-"""Records of a collection that are known to suit their model in the version that they have: each is validated once."""
+"""Records of a collection that are known to suit their model: each is validated once for its version and its fields'
+types, since validating a page of orders takes as long as reading it."""
 
 _unreadable = Counter("unreadable_records_total", "Stored records that could not be read, when met", ["collection"])
 
@@ -226,7 +227,7 @@ class Repository(Generic[S]):
         self._fields = [name for name in state.model_fields if name != "id"]
         self._keys = keys
         self._form = stored_form(state)
-        self._readable: dict[str, int] = {}
+        self._readable: dict[str, _Shape] = {}
         self._reported: set[tuple[str, Any]] = set()
         self.on_save: Callable[[], None] = lambda: None
         """Called after each write; a relay in the same process sets it to its nudge."""
@@ -511,12 +512,11 @@ class Repository(Generic[S]):
     def _listed(self, document: Document) -> Stored[S] | None:
         """One of a list; None, reported, where it cannot be read."""
         try:
-            version = document.get("version")
-            if isinstance(document, Unreadable) or self._readable.get(document["_id"]) != version:
-                return self._checked(document)
             fields = {"id": document["_id"]}
             for name in self._fields:
                 fields[name] = document[name]
+            if isinstance(document, Unreadable) or self._readable.get(document["_id"]) != _shape(document, fields):
+                return self._checked(document)
             return Listed(self._state, self._form.read(fields), document["version"])
         except KeyError:
             return self._checked(document)
@@ -532,6 +532,7 @@ class Repository(Generic[S]):
         if any(name not in document for name in self._fields):
             return stored  # written before the field was thought of: the model knows its default
         fields = {"id": document["_id"], **{name: document[name] for name in self._fields}}
+        self._remember(document["_id"], _shape(document, fields))
         return Listed(self._state, self._form.read(fields), stored.version, stored.state)
 
     def _stored(self, document: Document) -> Stored[S]:
@@ -550,12 +551,11 @@ class Repository(Generic[S]):
             raise self._cannot_read(document, faults) from error
         except (TypeError, KeyError, ValueError, AttributeError) as error:  # its stored form is none
             raise self._cannot_read(document, f"{type(error).__name__}: {error}") from error
-        self._remember(state.id, version)  # type: ignore[attr-defined]
         return Stored(state, version)
 
-    def _remember(self, aggregate_id: str, version: int) -> None:
+    def _remember(self, aggregate_id: str, shape: _Shape) -> None:
         self._readable.pop(aggregate_id, None)
-        self._readable[aggregate_id] = version
+        self._readable[aggregate_id] = shape
         if len(self._readable) > READABLE_REMEMBERED:
             del self._readable[next(iter(self._readable))]
 
@@ -567,6 +567,14 @@ class Repository(Generic[S]):
             self._reported.add(mark)
             log.error("record cannot be read", collection=self.collection.name, record=record, reason=reason)
         return UnreadableRecord(record, reason)
+
+
+_Shape: TypeAlias = tuple[Any, ...]
+
+
+def _shape(document: Document, fields: Document) -> _Shape:
+    """What tells that a record was validated before: its version, and of what types its fields are."""
+    return (document.get("version"), *map(type, fields.values()))
 
 
 _PUBLIC = {"outbox": 0, "handled": 0, "created": 0}
@@ -583,8 +591,12 @@ def _fits(size: int, before: Stored[Any]) -> None:
         raise TooLarge(size, RECORD_LIMIT)
 
 
-def _events_wait() -> Unavailable:
-    return Unavailable(
+class EventsWaiting(Unavailable):
+    """A record has so many unsent events that no further one fits in; it will when the bus has taken some."""
+
+
+def _events_wait() -> EventsWaiting:
+    return EventsWaiting(
         "events_waiting",
         "So many changes of this record wait to be published that no further one can be taken: "
         "the message bus does not take them at present. Try again when it works again.",

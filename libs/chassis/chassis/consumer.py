@@ -24,9 +24,11 @@ from prometheus_client import Counter as Count
 from prometheus_client import Gauge, Histogram
 
 from chassis import clock
+from chassis.aggregate import EventsWaiting
 from chassis.bus import RECORD_FAULTS, BusSettings, BusWatch, broker, reach, whole
 from chassis.dead_letters import VALUE_LEFT
 from chassis.mongo import unavailable
+from chassis.problems import UnreadableRecord
 from chassis.received import Received, Record, Unhandleable, decode
 from chassis.supervision import Supervisor
 from chassis.turns import Turn
@@ -60,6 +62,9 @@ FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 SET_ASIDE_IN_A_ROW = 20
 """After so many the consumer stops: then it is the code that is wrong, not the records."""
+VERDICTS_IN_A_ROW = 500
+"""The same for records that the handler or the decoder refuses for a known reason, such as orders of an unknown
+customer: they may come in numbers."""
 STALLED_AFTER = 60.0
 """Seconds without progress after which liveness fails; aiokafka can stop consuming silently. An answer of the database
 is progress, and so is an empty turn of the loop."""
@@ -118,6 +123,8 @@ class Guard:
         self._handle = handle
         self._set_aside = set_aside
         self._in_a_row = 0
+        self._unforeseen = 0
+        """Those of them that failed for a reason that nobody has foreseen."""
         self._closing = asyncio.Event()
 
     def close(self) -> None:
@@ -141,7 +148,7 @@ class Guard:
             except Unhandleable as error:
                 await self._set_one_aside(record, str(error))
             except Exception as error:  # of the decoder, for a record that nobody has foreseen
-                await self._set_one_aside(record, f"not an event: {type(error).__name__}: {error}")
+                await self._set_one_aside(record, f"not an event: {type(error).__name__}: {error}", True)
         if batch:
             with _seconds.labels(self.group).time():
                 await self._deliver(batch, ATTEMPTS)
@@ -154,7 +161,7 @@ class Guard:
             try:
                 await self._handle([received for _, received in batch])
             except Exception as error:
-                away = unavailable(error)
+                away = unavailable(error) or isinstance(error, EventsWaiting)
                 hopeless = isinstance(error, Unhandleable)
                 attempts -= not away
                 _retried.labels(self.group, type(error).__name__).inc()
@@ -173,20 +180,21 @@ class Guard:
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:
                 self.waiting_for = None
-                self._in_a_row = 0
+                self._in_a_row = self._unforeseen = 0
                 return
 
     async def _divide(self, batch: Sequence[tuple[Record, Received]], error: Exception) -> None:
         """Find the culprit by halves, in order, so that the order per key holds."""
         if len(batch) == 1:
-            await self._set_one_aside(batch[0][0], f"{type(error).__name__}: {error}")
+            unforeseen = not isinstance(error, Unhandleable | UnreadableRecord)
+            await self._set_one_aside(batch[0][0], f"{type(error).__name__}: {error}", unforeseen)
             return
         middle = len(batch) // 2
         for half in (batch[:middle], batch[middle:]):
             await self._deliver(half, 1)
 
-    async def _set_one_aside(self, record: Record, reason: str) -> None:
-        if self._in_a_row >= SET_ASIDE_IN_A_ROW:
+    async def _set_one_aside(self, record: Record, reason: str, unforeseen: bool = False) -> None:
+        if self._unforeseen >= SET_ASIDE_IN_A_ROW or self._in_a_row >= VERDICTS_IN_A_ROW:
             self.stopped = (
                 f"{self._in_a_row} records in a row could not be handled, the last one because: {reason}. "
                 "Look at the dead letters before you start it again."
@@ -208,6 +216,7 @@ class Guard:
                 await self._rest(LONGEST_PAUSE)
         self.waiting_for = None
         self._in_a_row += 1
+        self._unforeseen += unforeseen
         _dead_letters.labels(self.group, record.topic).inc()
         log.error(
             "record set aside",

@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 PATIENCE: Final = 1.0
 """Seconds to wait for a copy that lags behind its owner."""
+OUTDATED: Final = -1
+"""The version of a damaged copy."""
 BETWEEN: Final = 0.05
 """Seconds between two looks."""
 
@@ -62,12 +64,15 @@ class Copies(Generic[S]):
 
     async def _get_all(self, ids: Sequence[str]) -> Sequence[S | Exception | None]:
         by_id: dict[str, S | Exception] = {}
+        damaged: list[str] = []
         for document in await read_each(self.collection, {"_id": {"$in": list(set(ids))}}):
             try:
                 state = self._read(document)
                 by_id[state.id] = state  # type: ignore[attr-defined]
-            except UnreadableRecord as damaged:
-                by_id[damaged.record] = damaged
+            except UnreadableRecord as unreadable:
+                by_id[unreadable.record] = unreadable
+                damaged.append(unreadable.record)
+        await self._outdate(damaged)
         return [by_id.get(aggregate_id) for aggregate_id in ids]
 
     async def several(self, ids: Iterable[str]) -> list[S]:
@@ -78,12 +83,20 @@ class Copies(Generic[S]):
     async def find(self, where: Mapping[str, Any] | None = None) -> list[S]:
         """Those that fit and can be read, by id."""
         found: list[S] = []
+        damaged: list[str] = []
         for document in await read_each(self.collection, where or {}, sort=[("_id", 1)]):
             try:
                 found.append(self._read(document))
-            except UnreadableRecord:
-                continue
+            except UnreadableRecord as unreadable:
+                damaged.append(unreadable.record)
+        await self._outdate(damaged)
         return found
+
+    async def _outdate(self, damaged: Sequence[str]) -> None:
+        """Make damaged copies older than any event, so that the next one replaces them, of the same version, too."""
+        if damaged:
+            outdated = {"_id": {"$in": list(damaged)}, "version": {"$ne": OUTDATED}}
+            await self.collection.update_many(outdated, {"$set": {"version": OUTDATED}})
 
     def _read(self, document: Document) -> S:
         record = str(document.get("_id", "unknown"))

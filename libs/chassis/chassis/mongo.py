@@ -318,7 +318,8 @@ def _decoded(raw: bytes) -> Document:
     try:
         return bson.decode(raw, _PLAIN)
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"[:300]
+        # The driver goes on with advice to programmers.
+        reason = f"{type(error).__name__}: {error}".partition(" (Consider ")[0][:300]
     readable: Document = {}
     try:
         fields = RawBSONDocument(raw, _TOLERANT).items()

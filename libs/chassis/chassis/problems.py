@@ -165,6 +165,9 @@ class UnreadableRecord(Conflict):
         self.record = record
         self.reason = reason
 
+    def __str__(self) -> str:
+        return f"{self.record} cannot be read: {self.reason}"
+
 
 class Stale(Problem):
     """The version that the caller has read (If-Match) is not `version`, the present one."""

@@ -24,7 +24,7 @@ __all__ = ["Supervisor", "each_alone"]
 log = structlog.get_logger()
 
 FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 15.0
+LONGEST_PAUSE = 5.0
 STEADY = 20.0
 """Seconds without a failure after which a task counts as well again. More than the longest pause."""
 FAILED_FOR = 180.0
