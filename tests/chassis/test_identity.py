@@ -74,7 +74,7 @@ class Provider:
         since, now = float(request.url.params["since"]), time.time()
         self.looked.append(since)
         ended = {listed_session(session): now + 600 for session, at in (self.ended or {}).items() if at >= since}
-        return httpx.Response(200, json={"ended": ended, "as_of": now})
+        return httpx.Response(200, json={"ended": ended, "as_of": now, "keys": [key.kid for key in self.keys]})
 
 
 class Hands:
@@ -385,6 +385,21 @@ async def test_an_ended_session_stays_ended_while_the_provider_is_away(
                 break
             hands.ahead += 1.1
             await asyncio.sleep(0.01)
+
+
+async def test_a_withdrawn_key_counts_no_more_within_two_seconds_where_the_provider_tells(
+    verifier: Verifier, telling: Provider, key: Key, hands: Hands
+) -> None:
+    token = key.sign(sid="s1")
+    assert await verifier.verify(token)
+    fetched = telling.fetched
+    hands.ahead += 1.1
+    assert await verifier.verify(token)
+    assert telling.fetched == fetched, "nothing has changed"
+    telling.keys = [newer := Key("k2")]
+    hands.ahead += 1.1
+    assert await refused(verifier, token) == "token_key"
+    assert await verifier.verify(newer.sign(sid="s1"))
 
 
 async def test_a_token_without_a_session_needs_no_list(verifier: Verifier, telling: Provider, key: Key) -> None:

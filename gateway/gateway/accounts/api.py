@@ -195,10 +195,16 @@ async def ended_sessions(
     since: Annotated[float, Query(ge=0, le=1e11, allow_inf_nan=False, description="Seconds since 1970.")] = 0,
 ) -> Response:
     """The sessions that ended since then and whose access tokens have not expired: by `ended`, the first 32 digits of
-    the SHA-256 of the claim `sid`, and when the last token of each expires (seconds since 1970).
+    the SHA-256 of the claim `sid`, and when the last token of each expires (seconds since 1970). `keys`: the ids of the
+    keys that count now.
     """
     ended: EndedSessions = request.app.state.ended
-    return JSONResponse(asdict(await ended.since(since)), headers={"Cache-Control": "no-cache"})
+    keys: SigningKeys = request.app.state.keys
+    with suppress(PyMongoError):
+        await keys.fresh()
+    listed = await ended.since(since)
+    kids = [key["kid"] for key in keys.key_set()["keys"]]
+    return JSONResponse({**asdict(listed), "keys": kids}, headers={"Cache-Control": "no-cache"})
 
 
 @published.get("/.well-known/openid-configuration")

@@ -23,7 +23,7 @@ class OwnVerifier(Verifier):
     """Seconds until a session is refused that another gateway has ended; one that ended here is refused at once."""
 
     def __init__(self, keys: SigningKeys, accounts: Accounts, ended: EndedSessions, issuer: str, audience: str) -> None:
-        super().__init__("", issuer, audience)
+        super().__init__("", issuer, audience, refresh_interval=0.2)  # the keys come from its own database
         self._ended_sessions = ended
         ended.readers.append(self.look_now)
         self._taken = float("-inf")

@@ -5,7 +5,8 @@ RS256 by the provider whose key set stands at `jwks_url`; nothing else is accept
 
 A provider may say which sessions have ended before their tokens expire. Its key set then has the member
 `ended_sessions`, the address of a list (relative to the key set's own address), and its tokens carry the claim `sid`.
-The list is asked for again every `LOOK_AGAIN_AFTER` while requests come.
+The list is asked for again every `LOOK_AGAIN_AFTER` while requests come. Its member `keys` names the keys that count,
+so that a withdrawn one is noticed as soon.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ old, so that an ended session is refused everywhere within 2 s."""
 LOOK_TIMEOUT = 1.0
 OVERLAP = 10.0
 """Seconds by which a question for newly ended sessions reaches back, for the provider's clocks may differ."""
+OUTDATED = float("-inf")
+"""When the key set was fetched, where it must be fetched again."""
 MOST_WAITING = 200
 """Requests that wait for the key set at the same time; further ones are told to come back."""
 CACHED_TOKENS = 10_000
@@ -141,7 +144,7 @@ class Verifier:
         self._refresh_interval = refresh_interval
         self._keys: dict[str | None, jwt.PyJWK] = {}
         self._printed: dict[str | None, Any] = {}
-        self._fetched = self._tried = float("-inf")
+        self._fetched = self._tried = OUTDATED
         self._fetching = asyncio.Lock()
         self._failing = False
         self._waiting = 0
@@ -151,6 +154,8 @@ class Verifier:
         self._ended: dict[str, float] = {}
         """Ended session -> when its last token expires (seconds since 1970)."""
         self._newest = 0.0
+        self._listed_keys: frozenset[str] | None = None
+        """Ids of the keys that the list of ended sessions named last."""
         self._looked = float("-inf")
         self._looking: asyncio.Task[None] | None = None
         self._provider_answers = True
@@ -162,14 +167,21 @@ class Verifier:
         if (known := self._verified.get(digest)) is not None:
             if time.time() < known[1]:
                 await self._refuse_ended(known[0], known[2])
-                return known[0]
+                return known[0] if self._fetched != OUTDATED else await self._by_new_keys(digest, token)
             del self._verified[digest]
         caller, until, session = await self._check(token)
         await self._refuse_ended(caller, session)
         if len(self._verified) >= CACHED_TOKENS:
             del self._verified[next(iter(self._verified))]
         self._verified[digest] = caller, until, session
-        return caller
+        return caller if self._fetched != OUTDATED else await self._by_new_keys(digest, token)
+
+    async def _by_new_keys(self, digest: bytes, token: str) -> Caller:
+        """The provider has just said that its keys have changed: the token's own may be withdrawn."""
+        await self._fetch(unless=lambda: self._fetched != OUTDATED, wait=True)
+        if (known := self._verified.get(digest)) is not None:
+            return known[0]
+        return (await self._check(token))[0]
 
     async def _check(self, token: str) -> tuple[Caller, float, str]:
         import jwt
@@ -326,7 +338,15 @@ class Verifier:
             raise ValueError("not a list of ended sessions: it has no object named ended")
         ended = {str(session): float(expires) for session, expires in said["ended"].items()}
         self._newest = float(said["as_of"])
+        if isinstance(said.get("keys"), list):
+            self._compare_keys(frozenset(str(kid) for kid in said["keys"]))
         return ended
+
+    def _compare_keys(self, listed: frozenset[str]) -> None:
+        before = self._listed_keys if self._listed_keys is not None else self._keys.keys()
+        if listed != before:
+            self._fetched = OUTDATED
+        self._listed_keys = listed
 
     def _take(self, key_set: Any) -> None:
         """Raises ValueError where it is no key set, or none of its keys can be used."""
