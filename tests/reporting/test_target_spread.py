@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.reporting import SpreadCause, TargetSpan, days_of
+from contracts.money import Money
+from contracts.reporting import SpreadCause, Target, TargetSpan, days_of, shares_of
 from contracts.staff import Office, Person, Posting, RegionOfOffice, Role
 from reporting.target.spread import History, Recorded, Spread, spread, works
 
@@ -310,3 +311,30 @@ def test_the_past_days_of_whoever_stays_where_they_are_keep_their_shares(
             d: s for d, s in by_day(now).items() if d < day.day
         }
     assert sum(by_day(now).values()) + now.unspread == minor
+
+
+# --- for readers of the published target ----------------------------------------------------------
+
+
+def target(**more: Any) -> Target:
+    names = {"id": "t", "person": "li", "owner": "li", "office": "sha", "region": "east", "month": MAY}
+    return Target(**names, amount=Money(minor=700, currency="CNY"), **more)
+
+
+def test_a_reader_adds_up_the_spans() -> None:
+    spans = [
+        TargetSpan(office="sha", region="east", first=4, shares=[100, 100, 0]),
+        TargetSpan(office="can", region="south", first=30, shares=[250, 250]),
+    ]
+    shares = shares_of(target(spans=spans, workdays=[1, 2, 3]))
+    assert {day.day: share for day, share in shares.items()} == {4: 100, 5: 100, 6: 0, 30: 250, 31: 250}
+
+
+def test_what_is_unspread_falls_on_no_day() -> None:
+    assert shares_of(target(unspread=Money(minor=700, currency="CNY"), workdays=[1])) == {}
+
+
+def test_a_target_of_before_spans_were_kept_falls_on_its_working_days() -> None:
+    assert shares_of(target(workdays=[2, 3, 9])) == {
+        date(2017, 5, 2): 234, date(2017, 5, 3): 233, date(2017, 5, 9): 233,
+    }  # fmt: skip
