@@ -149,10 +149,11 @@ class Stage:
 
     async def service(self, module: str, *words: str, **environment: str) -> Service:
         """`python -m <module> <words>` with its shipped settings, ready."""
-        port = free_port()
+        port, inner = free_port(), free_port()
         settings = {
             "PYTHONUNBUFFERED": "1",
             "SALESBEAT_PORT": str(port),
+            "SALESBEAT_HEALTH_PORT": str(inner),
             "SALESBEAT_MONGODB_URI": await self.mongodb(),
             "SALESBEAT_LOG_FORMAT": "json",
             **self.identity.environment,
@@ -163,7 +164,7 @@ class Stage:
         process = self.start(name, [sys.executable, "-m", module, *words], settings)
         await self.listening(name, port, process)
         until = time.monotonic() + START
-        while (await get(port, "/ready"))[0] != 200:
+        while (await get(inner if module == "gateway" else port, "/ready"))[0] != 200:
             if process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"{name} is not ready: {self.said(name)}")
             await asyncio.sleep(0.05)

@@ -42,10 +42,13 @@ async def measure(stage: Stage, report: Report) -> None:
 
     headers = {"Authorization": f"Bearer {stage.identity.token('salesperson', 'li', office='sha', region='east')}"}
 
+    ready_at: dict[int, int] = {}
+
     async def started(side: str) -> tuple[subprocess.Popen[bytes], int, float]:
-        port = free_port()
+        port, inner = free_port(), free_port()
         began = time.perf_counter()
-        ports = {"SALESBEAT_PORT": str(port), "PORT": str(port)}
+        ports = {"SALESBEAT_PORT": str(port), "SALESBEAT_HEALTH_PORT": str(inner), "PORT": str(port)}
+        ready_at[port] = inner if side == "gateway" else port
         process = stage.start(side.replace(" ", "-"), [sys.executable, "-m", *sides[side]], {**common, **ports})
         path = "/ready" if side == "plain FastAPI" else "/live"
         while (await frame.get(port, path))[0] != 200:
@@ -57,7 +60,7 @@ async def measure(stage: Stage, report: Report) -> None:
         async def round() -> None:
             process, port, took = await started(side)
             until = time.monotonic() + frame.START
-            while (await frame.get(port, "/ready"))[0] != 200:
+            while (await frame.get(ready_at[port], "/ready"))[0] != 200:
                 check(time.monotonic() < until, f"{side} is not ready: {stage.said(side.replace(' ', '-'))}")
                 await asyncio.sleep(0.05)
             for _ in range(BUSY):  # with a token, so that an api holds what it needs to check one
