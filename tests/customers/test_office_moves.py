@@ -186,7 +186,7 @@ async def test_whoever_takes_back_a_planned_change_of_owner_says_which_version_t
     at, as_ = f"{CUSTOMERS}/{made['id']}/owner", door.as_(OLD)
     planned = await door.post(at, json={"owner": WANG, "valid_from": "2026-03-20"}, headers=as_)
     assert planned.status_code == 200
-    other = {"owner": CHEN, "valid_from": "2026-03-18"}
+    other = {"owner": CHEN, "valid_from": "2026-03-20"}
     refused(await door.post(at, json=other, headers=as_), 428, "if_match_required")
     refused(await door.post(at, json=other, headers=door.as_(OLD, version=1)), 412, "stale")
     taken_back = await door.post(at, json=other, headers=door.as_(OLD, version=2))
