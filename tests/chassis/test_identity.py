@@ -170,7 +170,19 @@ FORGED: list[Any] = [
     pytest.param(lambda key: key.sign(offices=[1]), "token_claims", id="with offices that are no texts"),
     pytest.param(lambda key: "not.a.token", "token_malformed", id="no token"),
     pytest.param(lambda key: "", "token_malformed", id="nothing"),
+    *(
+        pytest.param(lambda key, head=head: _headed(head), "token_malformed", id=f"under the header {head[:9]}")
+        for head in ("[" * 20_000, '{"a":' * 5_000, "[]", "null", "7", '"ES256"', '{"alg":"ES256","kid":[1]}', "\ud800x")
+    ),
+    pytest.param(lambda key: _headed('{"alg":["ES256"]}'), "token_algorithm", id="with several algorithms"),
+    pytest.param(lambda key: _headed('{"alg":{}}'), "token_algorithm", id="with an algorithm that is no text"),
 ]  # fmt: skip
+
+
+def _headed(head: str) -> str:
+    """A token with that for its header."""
+    first = jwt.utils.base64url_encode(head.encode("utf-8", "surrogatepass")).decode()
+    return f"{first}.e30.c2ln"
 
 
 def _swapped(token: str) -> str:
