@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -337,3 +338,148 @@ async def test_a_dry_run_and_the_run_give_each_row_the_same_verdict(
     plan = command.read(mapping, folder)
     begun = {record.key for record in plan.records["orders"] if any(record.id in one for one in sent)}
     assert begun.isdisjoint(refused)
+
+
+# --- customers and orders that are like others ----------------------------------------------------
+
+BRANCHES = """\
+mapping: 1
+name: chain
+files: {{c: {{file: c.csv}}, o: {{file: o.csv}}, places: {{rows: [{{x: x}}]}}}}
+regions: {{from: places, key: {{constant: North}}, name: {{constant: North}}}}
+offices: {{from: places, key: {{constant: Lyon}}, name: {{constant: Lyon}}, region: {{constant: North}}}}
+people:
+  from: places
+  key: {{constant: Bo}}
+  name: {{constant: Bo}}
+  role: {{constant: salesperson}}
+  office: {{constant: Lyon}}
+  joined_on: {{constant: "2000-01-01"}}
+products: {{from: places, key: {{constant: P}}, name: {{constant: P}}}}
+customers:
+  from: c
+  key: id
+  name: name
+  owner: {{constant: Bo}}
+  phone: phone
+  tax_id: tax
+  address: {{text: street, city: town, latitude: lat, longitude: lon}}
+  {customers}
+orders:
+  from: o
+  key: id
+  customer: client
+  received: {{constant: "2026-01-01"}}
+  external_ref: ref
+  lines: {{product: {{constant: P}}, unit_price: {{constant: "1"}}}}
+  {orders}
+"""
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Any:
+    async def rehearsed(clients: list[str], deals: Sequence[str] = (), customers: str = "", orders: str = "") -> Plan:
+        rows = ["id,name,phone,tax,street,town,lat,lon", *clients]
+        (tmp_path / "c.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+        (tmp_path / "o.csv").write_text("\n".join(["id,client,ref", *deals]) + "\n", encoding="utf-8")
+        text = BRANCHES.format(customers=customers, orders=orders)
+        (tmp_path / "chain.yaml").write_text(text, encoding="utf-8")
+        return await command.rehearsed(tmp_path / "chain.yaml", tmp_path)
+
+    return rehearsed
+
+
+def reasons(plan: Plan, kind: str) -> list[str]:
+    return ["; ".join(record.problems) for record in plan.records[kind]]
+
+
+TWO = ["1,Acme Lyon,021-55551001,TAX 1,,,,", "2,Acme Nice,021 5555 1001,TAX 1,,,,"]
+
+
+async def test_a_customer_that_is_like_another_row_names_it_its_likeness_and_what_to_do(chain: Any) -> None:
+    first, second = reasons(await chain(TWO), "customers")
+    assert first == ""
+    assert second == (
+        "is like `Acme Lyon` (c.csv line 2) by telephone number `021 5555 1001` (column `phone`, `customers.phone`) "
+        "and tax id `TAX 1` (column `tax`, `customers.tax_id`): mend one, leave it out, "
+        "or say `allow_alike: [phone, tax_id]` if they are two customers"
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [
+        ("allow_alike: [phone, tax_id]", True),
+        ("allow_alike: phone", False),
+        ("allow_alike: [name]", False),
+        ("same_name: allow", False),
+    ],
+)
+async def test_the_mapping_allows_each_kind_of_likeness_by_itself(chain: Any, said: str, taken: bool) -> None:
+    first, second = reasons(await chain(TWO, customers=said), "customers")
+    assert first == ""
+    assert (second == "") is taken
+
+
+async def test_two_customers_of_one_name_are_allowed_as_before(chain: Any) -> None:
+    rows = ["1,Acme,,,,,,", "2,ACME Ltd,,,,,,"]
+    assert [reason[:7] for reason in reasons(await chain(rows), "customers")] == ["", "is like"]
+    assert reasons(await chain(rows, customers="same_name: allow"), "customers") == ["", ""]
+    assert reasons(await chain(rows, customers="allow_alike: name"), "customers") == ["", ""]
+
+
+@pytest.mark.parametrize("tax", ["N/A", "0", "无", "-", "none"])
+async def test_words_for_no_tax_id_make_nobody_alike(chain: Any, tax: str) -> None:
+    rows = [f"1,Acme,,{tax},,,,", f"2,Bolt,,{tax},,,,"]
+    assert reasons(await chain(rows), "customers") == ["", ""]
+
+
+@pytest.mark.parametrize("phone", ["1.38E+10", "2026-11-27", "12", "abc"])
+async def test_what_is_no_telephone_number_is_refused_with_its_cell(chain: Any, phone: str) -> None:
+    (reason,) = reasons(await chain([f"1,Acme,{phone},,,,,"]), "customers")
+    assert reason.startswith("column `phone`")
+    assert phone in reason
+    assert "(`customers.phone`)" in reason
+
+
+async def test_coordinates_without_an_address_text_are_kept(chain: Any) -> None:
+    plan = await chain(["1,Acme,,,,,45.75,4.85", "2,Bolt,,,,Lyon,,"])
+    assert reasons(plan, "customers") == ["", ""]
+    bodies = [record.requests[0].body for record in plan.records["customers"]]
+    assert bodies[0]["addresses"] == [{"latitude": 45.75, "longitude": 4.85}]
+    assert bodies[1]["addresses"] == [{"city": "Lyon"}]
+
+
+@pytest.mark.parametrize(("lat", "lon"), [("0", "0"), ("45.75", ""), ("", "4.85"), ("91", "4"), ("45", "181")])
+async def test_coordinates_that_are_no_place_refuse_their_row(chain: Any, lat: str, lon: str) -> None:
+    (reason,) = reasons(await chain([f"1,Acme,,,Rue 1,,{lat},{lon}"]), "customers")
+    assert "`lat`" in reason or "`lon`" in reason
+
+
+async def test_a_second_order_with_a_customer_s_reference_is_refused_unless_the_mapping_allows_it(chain: Any) -> None:
+    rows = ["1,Acme,,,,,,", "2,Bolt,,,,,,"]
+    deals = ["A,1,R 7", "B,1,r 7", "C,2,R 7", "D,1,", "E,1,"]
+    found = reasons(await chain(rows, deals), "orders")
+    assert [bool(reason) for reason in found] == [False, True, False, False, False]
+    assert found[1] == (
+        "column `ref`, cell `r 7` (`orders.external_ref`): order `A` (o.csv line 2) of this customer has the same "
+        "reference: mend one, or say `same_reference: allow` if they are two orders"
+    )
+    allowed = await chain(rows, deals, orders="same_reference: allow")
+    assert reasons(allowed, "orders") == [""] * 5
+    assert allowed.records["orders"][1].requests[0].body["repeat_of"] == allowed.records["orders"][0].id
+
+
+async def test_what_another_import_has_brought_is_taken_to_be_there(tmp_path: Path) -> None:
+    (tmp_path / "o.csv").write_text("id,client,agent,good,pieces\nA,7,Bo,N,2\nB,8,Cy,M,0.0001\n")
+    (tmp_path / "later.yaml").write_text(
+        "mapping: 1\nname: later\nnamespace: chain\ndefaults: {timezone: America/Chicago}\nfiles: {o: {file: o.csv}}\n"
+        "orders:\n  from: o\n  key: id\n  customer: client\n  owner: agent\n  received: {constant: '2026-01-01'}\n"
+        "  currency: {constant: USD}\n  lines: {product: good, quantity: pieces}\n"
+        "  steps:\n    confirmed: {on: {constant: '2026-01-02'}, promised_date: {constant: '2026-01-03'},"
+        " payment_method: {constant: cash}}\n"
+    )
+    plan = await command.rehearsed(tmp_path / "later.yaml", tmp_path)
+    first, second = reasons(plan, "orders")
+    assert first == ""
+    assert second.startswith("column `pieces`")

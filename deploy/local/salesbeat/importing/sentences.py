@@ -103,7 +103,7 @@ def _alike(record: Record, request: Request, problem: Mapping[str, Any], known: 
         other = known(str(candidate.get("id")))
         name = shown(str(candidate.get("name") or ""))
         where = f"{name} ({other.place()})" if other else f"{name}, which is there already"
-        by = [each for each in candidate.get("alike") or () if isinstance(each, Mapping)]
+        by = [each for each in problem.get("alike") or () if each.get("customer") == candidate.get("id")]
         kinds |= dict.fromkeys(str(each.get("kind")) for each in by)
         likenesses = " and ".join(_likeness(record, request, each) for each in by)
         said.append(f"{where}{f' by {likenesses}' if likenesses else ''}")
