@@ -172,7 +172,7 @@ FORGED: list[Any] = [
     pytest.param(lambda key: "", "token_malformed", id="nothing"),
     *(
         pytest.param(lambda key, head=head: _headed(head), "token_malformed", id=f"under the header {head[:9]}")
-        for head in ("[" * 20_000, '{"a":' * 5_000, "[]", "null", "7", '"ES256"', '{"alg":"ES256","kid":[1]}', "\ud800x")
+        for head in ("[" * 20_000, '{"a":' * 5_000, "[]", "null", "7", '"ES"', '{"alg":"ES256","kid":[1]}', "\ud800x")
     ),
     pytest.param(lambda key: _headed('{"alg":["ES256"]}'), "token_algorithm", id="with several algorithms"),
     pytest.param(lambda key: _headed('{"alg":{}}'), "token_algorithm", id="with an algorithm that is no text"),

@@ -16,6 +16,8 @@ from chassis.clock import SetClock
 from chassis.mongo import Database
 from chassis.problems import TooManyRequests
 from gateway.accounts import throttle as module
+from gateway.accounts.devices import Devices
+from gateway.accounts.model import Account
 from gateway.accounts.throttle import PATIENCE, Allowance, Throttle
 from tests.gateway.conftest import ADMIN, Start, administrator, sign_in
 
@@ -196,6 +198,79 @@ async def test_the_right_password_counts_after_many_wrong_ones(gateway: httpx.As
     began = time.monotonic()
     assert (await post(gateway, "wang.fang", "a good password")).status_code == 200
     assert time.monotonic() - began < 4
+
+
+async def test_a_device_that_has_signed_in_is_slowed_down_by_nobody(start: Start) -> None:
+    gateway = await start()
+    body = {"login": "wang.fang", "password": "a good password", "role": "owner"}
+    await gateway.post("/api/v1/accounts", json=body, headers=await administrator(gateway))
+    gateway.cookies.clear()
+    signed_in = await post(gateway, "wang.fang", "a good password")
+    [said] = signed_in.headers.get_list("set-cookie")
+    assert {"HttpOnly", "SameSite=strict", "Path=/api/v1/accounts/token"} <= set(said.split("; "))
+    assert "device" not in signed_in.json()
+    cookie = said.partition(";")[0]
+    gateway.cookies.clear()
+
+    async def strangers() -> None:
+        await asyncio.gather(*(post(gateway, "wang.fang", "guess") for _ in range(30)))
+
+    guessing = asyncio.create_task(strangers())
+    await asyncio.sleep(1)
+    began = time.monotonic()
+    known = await post(gateway, "wang.fang", "a good password", Cookie=cookie)
+    assert known.status_code == 200
+    assert time.monotonic() - began < 1
+    gateway.cookies.clear()
+    await guessing
+
+    for forged in (
+        cookie[:-1] + ("0" if cookie[-1] != "0" else "1"),
+        "salesbeat-device=",
+        "salesbeat-device=a.b.c",
+        f"salesbeat-device={'x' * 5_000}",
+        'salesbeat-device="\\303\\251"',
+    ):
+        answered = await post(gateway, "wang.fang", "guess", Cookie=forged)
+        assert answered.status_code in (401, 429), forged
+
+
+async def test_the_cookie_of_one_login_is_none_of_another_and_ends_with_the_password(
+    database: Database, watch: Watch
+) -> None:
+    devices = Devices(database)
+    await devices.prepare()
+    await Devices(database).prepare()  # a second gateway
+    now = clock.now()
+    ann, bob = (Account(id=id, login=id, name=id, created_at=now, password_changed_at=now) for id in ("ann", "bob"))
+    cookie = await devices.cookie(ann, None)
+    device = await devices.known(cookie, ann)
+    assert device is not None
+    assert await Devices(database).known(cookie, ann) == device
+    assert await devices.known(await devices.cookie(ann, device), ann) == device
+    assert await devices.known(cookie, bob) is None
+    assert await devices.known(cookie, None) is None
+    later = ann.model_copy(update={"password_changed_at": now + timedelta(seconds=1)})
+    assert await devices.known(cookie, later) is None
+    watch.now.move(timedelta(days=31))
+    assert await devices.known(cookie, ann) is None
+
+
+async def test_a_stranger_at_the_same_address_does_not_slow_down_a_known_device(
+    throttle: Throttle, watch: Watch
+) -> None:
+    await throttle.succeeded("ann", HOME)
+    await guess(throttle, watch, "ann", HOME, 100)
+    watch.waits.clear()
+    await throttle.attempt("ann", HOME, "her telephone")
+    assert watch.waits == []
+    for _ in range(30):
+        await throttle.attempt("ann", HOME, "her telephone")
+    assert max(watch.waits) <= module.KNOWN_PAUSE
+    await throttle.succeeded("ann", HOME, "her telephone")
+    watch.waits.clear()
+    await throttle.attempt("ann", HOME, "her telephone")
+    assert watch.waits == []
 
 
 async def test_every_spelling_of_a_login_is_counted_as_one(gateway: httpx.AsyncClient) -> None:

@@ -20,6 +20,7 @@ from chassis.problems import Forbidden
 from chassis.service import CommandDep, VersionedCommandDep, routes
 from contracts.staff import Role
 from gateway.accounts.commands import Identity, Pair
+from gateway.accounts.devices import COOKIE, KNOWN_FOR
 from gateway.accounts.ended import EndedSessions
 from gateway.accounts.keys import ALGORITHM, SigningKeys
 from gateway.accounts.model import PASSWORD_MAX, Account, normal_login
@@ -111,7 +112,20 @@ async def sign_in(body: Credentials, identity: IdentityDep, request: Request) ->
     """Sign in. After several wrong passwords for a login at an address the next attempts are answered more slowly, and
     with 429 where more come than have a turn.
     """
-    return _pair(await identity.sign_in(body.login, body.password, _address(request)))
+    cookie = request.cookies.get(COOKIE)
+    pair = await identity.sign_in(body.login, body.password, _address(request), cookie)
+    answer = _pair(pair)
+    issuer: str = request.app.state.settings.issuer
+    answer.set_cookie(
+        COOKIE,
+        pair.device or "",
+        max_age=int(KNOWN_FOR.total_seconds()),
+        path="/api/v1/accounts/token",
+        secure=issuer.startswith("https://"),
+        httponly=True,
+        samesite="strict",
+    )
+    return answer
 
 
 @router.post("/refresh", response_model=TokenPair)
@@ -224,7 +238,7 @@ async def discovery(request: Request) -> dict[str, Any]:
 
 
 def _pair(pair: Pair) -> Response:
-    return JSONResponse(asdict(pair), headers=NOT_KEPT)
+    return JSONResponse({name: value for name, value in asdict(pair).items() if name != "device"}, headers=NOT_KEPT)
 
 
 def _account(account: Account, status: int = 200) -> Response:

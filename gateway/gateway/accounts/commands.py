@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from chassis.identity import session_over
 from chassis.ids import new_id
 from chassis.problems import Conflict, FieldError, Forbidden, Invalid, Unauthenticated
 from contracts.staff import Role
+from gateway.accounts.devices import Devices
 from gateway.accounts.model import ROLES_WITHOUT_PERSON, Account, normal_login, password_fault
 from gateway.accounts.passwords import Passwords
 from gateway.accounts.sessions import Sessions
@@ -31,12 +32,15 @@ Standing = Callable[[str], Awaitable[Mapping[str, Any] | None]]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What a sign-in gives. expires_in: seconds for which the access token counts."""
+    """What a sign-in gives. expires_in: seconds for which the access token counts. device: the cookie by which the
+    device is known again; a refresh gives none.
+    """
 
     access_token: str
     refresh_token: str
     expires_in: int
     token_type: str = "Bearer"  # noqa: S105 - the kind of token, no secret
+    device: str | None = None
 
 
 class Identity:
@@ -48,6 +52,7 @@ class Identity:
         passwords: Passwords,
         sessions: Sessions,
         throttle: Throttle,
+        devices: Devices,
         tokens: Tokens,
         standing: Standing,
     ) -> None:
@@ -55,20 +60,23 @@ class Identity:
         self.passwords = passwords
         self.sessions = sessions
         self.throttle = throttle
+        self.devices = devices
         self.tokens = tokens
         self._standing = standing
         self._administrators = asyncio.Lock()
 
-    async def sign_in(self, login: str, password: str, address: str) -> Pair:
+    async def sign_in(self, login: str, password: str, address: str, cookie: str | None = None) -> Pair:
         """Raises Unauthenticated (the same after the same time for an unknown login), TooManyRequests, Unavailable."""
         login = normal_login(login)
-        await self.throttle.attempt(login, address)
-        found = await self.accounts.with_login(login)
+        before = await self.accounts.with_login(login)
+        device = await self.devices.known(cookie, before[0] if before else None)
+        await self.throttle.attempt(login, address, device)
+        found = await self.accounts.with_login(login)  # it may have changed while the attempt waited
         right = await self.passwords.match(found[1] if found else None, password)
         if found is None or not right or found[0].disabled:
             raise login_failed()
         account, kept = found
-        await self.throttle.succeeded(login, address)
+        await self.throttle.succeeded(login, address, device)
         if self.passwords.outdated(kept):
             await self.accounts.rehash(account.id, kept, await self.passwords.hash(password))
         session = new_id()
@@ -79,7 +87,7 @@ class Identity:
         if present is None or _grants(present) != _grants(account):
             await self.sessions.end(refresh)
             raise login_failed()
-        return self._pair(access, refresh)
+        return replace(self._pair(access, refresh), device=await self.devices.cookie(account, device))
 
     async def refresh(self, token: str) -> Pair:
         """The access token is made first: were it refused after the rotation, the caller would have neither."""

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from chassis.mongo import Database
 from gateway.accounts.commands import Identity
+from gateway.accounts.devices import Devices
 from gateway.accounts.ended import EndedSessions
 from gateway.accounts.keys import SigningKeys
 from gateway.accounts.passwords import Passwords
@@ -41,11 +42,13 @@ class Embedded:
                 settings.login_failures, settings.address_failures, timedelta(minutes=settings.login_window_minutes)
             ),
         )
+        self._devices = Devices(database)
         self.identity = Identity(
             self._accounts,
             self._passwords,
             self._sessions,
             self._throttle,
+            self._devices,
             tokens,
             Standings(customers, days, tokens),
         )
@@ -53,7 +56,7 @@ class Embedded:
 
     async def prepare(self) -> None:
         """Indexes, the first key, the first administrator."""
-        for part in (self._accounts, self._sessions, self.ended, self._throttle, self.keys):
+        for part in (self._accounts, self._sessions, self.ended, self._throttle, self._devices, self.keys):
             await part.prepare()
         password = self._settings.bootstrap_admin_password
         await self.identity.bootstrap(

@@ -6,8 +6,9 @@ a turn, later than the one before by a pause that grows with the count. An attem
 `PATIENCE`; one that would wait longer is told when to come back.
 
 A login that has succeeded at an address within the last month is counted there by itself: neither other addresses nor
-other logins can slow it down. So a stranger who guesses at somebody's login slows down only himself, and those who
-sign in with that login at an address for the first time.
+other logins can slow it down. A device that has succeeded is counted by itself wherever it is (devices.py): not even
+strangers behind the same address can slow it down. So a stranger who guesses at somebody's login slows down only
+himself, and those who sign in with that login at an address and on a device for the first time.
 
 An attempt is counted before the password is looked at, so that many at once cannot slip through; a right password
 takes its count back.
@@ -75,9 +76,11 @@ class Throttle:
         await self._kept.create_index("until", expireAfterSeconds=0)
         await self._kept.create_index("login", sparse=True)
 
-    async def attempt(self, login: str, address: str) -> None:
-        """Count an attempt and wait for its turn. Raises TooManyRequests, Unavailable."""
-        turns = await self._turns(login, address)
+    async def attempt(self, login: str, address: str, device: str | None = None) -> None:
+        """Count an attempt and wait for its turn. device: one that has signed in with this login before. Raises
+        TooManyRequests, Unavailable.
+        """
+        turns = await self._turns(login, address, device)
         seconds = max(turns)
         if seconds <= 0:
             return
@@ -89,10 +92,12 @@ class Throttle:
         finally:
             self._waiting -= 1
 
-    async def succeeded(self, login: str, address: str) -> None:
-        """The password was right: the failures of this login at this address are forgotten."""
+    async def succeeded(self, login: str, address: str, device: str | None = None) -> None:
+        """The password was right: the failures of this device, or of this login at this address, are forgotten."""
         pair = _pair(login, address)
-        if await self._is_known(pair):
+        if device is not None:
+            await self._kept.delete_one({"_id": f"device:{device}"})
+        elif await self._is_known(pair):
             await self._kept.delete_one({"_id": f"known-pair:{pair}"})
         else:
             await self._kept.delete_one({"_id": f"pair:{pair}"})
@@ -108,8 +113,10 @@ class Throttle:
         """The password has changed: no address is known any more."""
         await self._kept.delete_many({"login": _digest(login)})
 
-    async def _turns(self, login: str, address: str) -> list[float]:
+    async def _turns(self, login: str, address: str, device: str | None) -> list[float]:
         """Seconds until the turn of an attempt, by each count that it belongs to."""
+        if device is not None:
+            return [await self._count(f"device:{device}", self._allowance.per_known, longest=KNOWN_PAUSE)]
         pair = _pair(login, address)
         if await self._is_known(pair):
             return [await self._count(f"known-pair:{pair}", self._allowance.per_known, longest=KNOWN_PAUSE)]

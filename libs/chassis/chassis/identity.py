@@ -188,7 +188,7 @@ class Verifier:
 
         try:
             header = jwt.get_unverified_header(token)
-        except (jwt.InvalidTokenError, RecursionError, ValueError, TypeError, AttributeError):
+        except jwt.InvalidTokenError:
             raise _refused("token_malformed", "The token is not a JWT.", "令牌格式有误。") from None
         if header.get("alg") not in ALGORITHMS:
             raise _refused(
