@@ -30,8 +30,6 @@ class Devices:
 
     async def prepare(self) -> None:
         """Make the key that signs the cookies where there is none."""
-        with suppress(DuplicateKey):
-            await self._kept.insert_one({"_id": "devices", "key": secrets.token_bytes(32)})
         await self._load()
 
     async def cookie(self, account: Account, device: str | None) -> str:
@@ -52,9 +50,12 @@ class Devices:
 
     async def _load(self) -> bytes:
         if self._key is None:
+            with suppress(DuplicateKey):  # made by another gateway at the same moment
+                await self._kept.update_one(
+                    {"_id": "devices"}, {"$setOnInsert": {"key": secrets.token_bytes(32)}}, upsert=True
+                )
             kept = await self._kept.find_one({"_id": "devices"})
-            if kept is None:
-                raise RuntimeError("the gateway's database is not prepared: it holds no key for devices")
+            assert kept is not None
             self._key = bytes(kept["key"])
         return self._key
 
