@@ -296,3 +296,9 @@ async def test_a_repeated_publication_is_not_found_after_the_target_has_left_the
     moved = dataclasses.replace(HEAD, office="can", region="south", offices=("can",))
     refused = await publish(company, moved, key="k")
     assert (refused.status_code, refused.json()["code"]) == (404, "not_found")
+
+
+async def test_the_document_says_which_commands_need_if_match(company: Reporting) -> None:
+    paths = (await company.door.get("/openapi.json", headers=company.door.as_(TOP))).json()["paths"]
+    assert "428" in paths["/api/v1/targets/{target_id}/revision"]["post"]["responses"]
+    assert "428" not in paths["/api/v1/targets"]["post"]["responses"]

@@ -24,8 +24,10 @@ from urllib.parse import parse_qsl
 import orjson
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Header, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from opentelemetry.trace import SpanKind
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -442,10 +444,20 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             for method, operation in methods.items():
                 for status in _refusals(method):
                     operation["responses"][str(status)] = problems.RESPONSES[status]
+        for route in app.routes:
+            if isinstance(route, APIRoute) and _needs_version(route.dependant):
+                for method in route.methods or ():
+                    operation = schema["paths"][route.path_format][method.lower()]
+                    operation["responses"]["428"] = problems.RESPONSES[428]
         for unused in ("HTTPValidationError", "ValidationError"):
             schema["components"]["schemas"].pop(unused, None)
         app.openapi_schema = schema
     return app.openapi_schema
+
+
+def _needs_version(dependant: Dependant) -> bool:
+    """Whether a route asks for If-Match: it takes a `VersionedCommandDep`."""
+    return any(each.call is _versioned or _needs_version(each) for each in dependant.dependencies)
 
 
 def _refusals(method: str) -> tuple[int, ...]:
