@@ -15,6 +15,7 @@ from datetime import timedelta
 from chassis import clock
 from chassis.ids import new_id
 from chassis.mongo import Database, DuplicateKey
+from chassis.problems import Unavailable
 from gateway.accounts.model import Account
 
 COOKIE = "salesbeat-device"
@@ -54,8 +55,8 @@ class Devices:
                 await self._kept.update_one(
                     {"_id": "devices"}, {"$setOnInsert": {"key": secrets.token_bytes(32)}}, upsert=True
                 )
-            kept = await self._kept.find_one({"_id": "devices"})
-            assert kept is not None
+            if (kept := await self._kept.find_one({"_id": "devices"})) is None:
+                raise Unavailable()
             self._key = bytes(kept["key"])
         return self._key
 
