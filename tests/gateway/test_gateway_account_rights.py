@@ -38,6 +38,22 @@ async def test_only_administrators_get_at_accounts(signed_in: httpx.AsyncClient,
     assert refused.headers["www-authenticate"].startswith("Bearer")
 
 
+@pytest.mark.parametrize("role", ["owner", "top_manager"])
+async def test_the_right_to_import_opens_no_way_to_more(signed_in: httpx.AsyncClient, role: str) -> None:
+    importer = (await made(signed_in, role=role, rights=["import"])).json()
+    headers = bearer(await sign_in(signed_in, "owner", "a good password"))
+    itself = f"/api/v1/accounts/{importer['id']}"
+    for change in ({"role": "administrator"}, {"rights": ["import"]}, {"person": new_id(), "role": None}):
+        refused = await signed_in.patch(itself, json=change, headers={**headers, "If-Match": '"1"'})
+        assert (refused.status_code, refused.json()["code"]) == (403, "administrators_only")
+    for other in ({"role": "administrator"}, {"role": None, "person": new_id()}, {"rights": ["import"]}):
+        body = {"login": "another", "password": "a good password", "role": "owner", **other}
+        refused = await signed_in.post("/api/v1/accounts", json=body, headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (403, "administrators_only")
+    me = (await signed_in.get("/api/v1/me", headers=headers)).json()
+    assert (me["role"], me["rights"]) == (role, ["import"])
+
+
 async def test_an_account_is_made_read_listed_and_changed(signed_in: httpx.AsyncClient) -> None:
     answered = await made(signed_in, login=" Chief.Owner ", name="老板", rights=["import"])
     account = answered.json()

@@ -320,6 +320,16 @@ async def test_who_a_person_is_comes_from_the_sales_organisation(
     assert said["exp"] - said["iat"] == 60
 
 
+@pytest.mark.parametrize("role", ["service", "", None, "everything"])
+async def test_a_posting_without_a_role_of_the_organisation_gives_no_token(
+    gateway: httpx.AsyncClient, services: dict[str, StandIn], role: str | None
+) -> None:
+    services["customers"].tell(f"/api/v1/people/{PERSON}/standing", {**STANDING, "role": role})
+    await account_of(gateway, person=PERSON)
+    refused = await post(gateway, "/token", login="wang.fang", password="a good password")
+    assert (refused.status_code, refused.json()["code"]) == (403, "not_on_roster")
+
+
 async def test_who_has_left_the_roster_gets_no_token(gateway: httpx.AsyncClient, services: dict[str, StandIn]) -> None:
     address = f"/api/v1/people/{PERSON}/standing"
     services["customers"].tell(address, STANDING)
