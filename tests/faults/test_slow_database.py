@@ -29,6 +29,8 @@ from salesbeat.ports import free_port
 from tests.conftest import START, running
 from tests.reporting.bus import MORNING, order
 
+pytestmark = pytest.mark.flow
+
 EVENTS = 4_000
 RUNS, STANDS = 0.01, 0.24
 """Seconds in turn: a mongod with a twenty-fifth of a core at most."""
