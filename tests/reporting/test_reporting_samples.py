@@ -76,12 +76,15 @@ async def test_what_a_later_writer_adds_is_ignored(database: Database) -> None:
         assert await _taken(Learner(database), [record]) == []
 
 
-async def test_a_state_that_breaks_its_contract_is_set_aside_and_its_neighbours_count(database: Database) -> None:
+@pytest.mark.parametrize("field", ["month", "person"])
+async def test_a_state_that_breaks_its_contract_is_set_aside_and_its_neighbours_count(
+    database: Database, field: str
+) -> None:
     good, bad = (_Record(path) for path in samples("reporting")[:2])
     said: dict[str, Any] = json.loads(bad.value)
-    del said["data"]["month"]
+    del said["data"][field]
     bad.value = json.dumps(said).encode()
     [(record, reason)] = await _taken(Learner(database), [bad, good])
     assert record is bad
-    assert "month" in reason
+    assert field in reason
     assert await _kept(database, decode(good)) == decode(good).version

@@ -445,7 +445,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
                 for status in _refusals(method):
                     operation["responses"][str(status)] = problems.RESPONSES[status]
         for route in app.routes:
-            if isinstance(route, APIRoute) and _needs_version(route.dependant):
+            if isinstance(route, APIRoute) and route.include_in_schema and _needs_version(route.dependant):
                 for method in route.methods or ():
                     operation = schema["paths"][route.path_format][method.lower()]
                     operation["responses"]["428"] = problems.RESPONSES[428]

@@ -21,7 +21,7 @@ import structlog
 from chassis import clock, ids
 from chassis.aggregate import Command, Repository
 from chassis.mongo import ASCENDING, Database, Document, UpdateOne
-from chassis.received import Received
+from chassis.received import Received, Unhandleable
 from chassis.scope import everything
 from contracts.envelope import Happened
 from contracts.reporting import Target, TargetEvent
@@ -50,6 +50,13 @@ class _OfPerson(msgspec.Struct):
 _person_of = msgspec.json.Decoder(_OfPerson)
 
 
+def _person(event: Received) -> str:
+    try:
+        return _person_of.decode(event.payload).person
+    except msgspec.DecodeError as error:
+        raise Unhandleable(f"{event.type} does not suit its contract: {error}") from error
+
+
 class Respread:
     """The queue and the work on it. Belongs to a worker; the queue may be shared."""
 
@@ -63,7 +70,10 @@ class Respread:
         await self.queue.create_index([("due", ASCENDING)])
 
     async def note(self, events: Mapping[str, Sequence[Received]]) -> None:
-        """Put what these events touch into the queue. What is only said once more is no news."""
+        """Put what these events touch into the queue. What is only said once more is no news.
+
+        Raises Unhandleable for a target that names no person.
+        """
         causes: dict[str, Received] = {}
         for topic, kind in ((OFFICES, "office"), (PEOPLE, "person")):
             for event in events.get(topic.name, ()):
@@ -71,7 +81,7 @@ class Respread:
                     causes[f"{kind}/{event.subject}"] = event
         for event in events.get(TARGETS.name, ()):
             if event.type in SET:
-                causes.setdefault(f"person/{_person_of.decode(event.payload).person}", event)
+                causes.setdefault(f"person/{_person(event)}", event)
         now = clock.now()
         writes = [
             UpdateOne(
