@@ -224,3 +224,17 @@ async def test_unsent_events_are_found_by_an_index_oldest_first(parcels: Reposit
     assert "unsent_oldest_first" in plan
     assert "COLLSCAN" not in plan
     assert "'stage': 'SORT'" not in plan
+
+
+async def test_after_an_outage_events_go_out_in_passes_of_a_bounded_size(
+    parcels: Repository[Parcel], both_drivers: Database, broker: Any, listener: Listener, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(relay_module, "AT_ONCE_BYTES", 50_000)
+    ids = await made(parcels, 250)
+    relay = Relay(both_drivers, [parcels], broker)
+    documents = await relay._unsent(parcels, range(relay_module.SHARDS))
+    assert relay_module.A_LOOK <= len(documents) < len(ids)
+    await relay.start()
+    await until(lambda: set(ids) <= listener.of(*ids).keys())
+    await until(lambda: drained(parcels))
+    await relay.stop()

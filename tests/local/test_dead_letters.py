@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from chassis.aggregate import Repository
@@ -108,14 +109,19 @@ async def test_an_event_that_could_not_be_published_is_found_and_put_back(
     await mongo_client.drop(name)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    # Each just fits into a record, but not with a reason.
+    [(KEY, b"\xff" * 1_048_400), (b"k" * 1_048_400, b"\xff")],
+    ids=["a large value", "a large key"],
+)
 async def test_a_record_too_large_to_be_set_aside_is_redriven_from_where_it_stands(
-    broker: Broker, tmp_path: Path
+    broker: Broker, key: bytes, value: bytes
 ) -> None:
     bootstrap, idempotent = broker.kafka_bootstrap, broker.kafka_idempotence
-    value = b"\xff" * 1_048_400  # with its key it just fits into a record, but not with a reason
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=idempotent)
     await producer.start()
-    where = await producer.send_and_wait(ParcelTopic().name, value, KEY)
+    where = await producer.send_and_wait(ParcelTopic().name, value, key)
     await producer.stop()
 
     async def nothing(_: object) -> None:
@@ -137,4 +143,5 @@ async def test_a_record_too_large_to_be_set_aside_is_redriven_from_where_it_stan
     [letter] = await mine()
     assert letter.left_at_its_place
     await dead_letters.redrive(bootstrap, [letter], idempotent=idempotent)
-    assert (await _last_of(bootstrap, ParcelTopic().name)).value == value
+    again = await _last_of(bootstrap, ParcelTopic().name)
+    assert (again.key, again.value) == (key, value)

@@ -330,9 +330,7 @@ def letters_redrive(
     raise typer.Exit(1 if refusals else 0)
 
 
-def _dead_letters(
-    settings: LocalSettings, service: str | None
-) -> tuple[list[Inbound], list[Outbound], list[Refused]]:
+def _dead_letters(settings: LocalSettings, service: str | None) -> tuple[list[Inbound], list[Outbound], list[Refused]]:
     """Those of the topics, those of the databases, and what could not be asked. Raises Refused."""
     from contracts.topics import SERVICES
     from salesbeat import dead_letters

@@ -170,12 +170,14 @@ async def redrive(bootstrap: str, records: Sequence[Inbound], *, idempotent: boo
         await producer.start()
         for record in records:
             async with asyncio.timeout(30):
-                value = await _left(bootstrap, record) if record.left_at_its_place else record.value
+                key, value = record.key, record.value
+                if record.left_at_its_place:
+                    key, value = await _left(bootstrap, record)
                 await producer.send_and_wait(
                     record.said("topic"),
                     # An empty value was none before it was set aside.
                     value or None,
-                    record.key,
+                    key,
                     headers=_original(record),
                 )
     except (KafkaError, OSError, TimeoutError) as error:
@@ -184,8 +186,8 @@ async def redrive(bootstrap: str, records: Sequence[Inbound], *, idempotent: boo
         await producer.stop()
 
 
-async def _left(bootstrap: str, record: Inbound) -> bytes | None:
-    """The value of a record that stands where it came from. Raises KafkaError."""
+async def _left(bootstrap: str, record: Inbound) -> tuple[bytes | None, bytes | None]:
+    """Key and value of a record that stands where it came from. Raises KafkaError."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=10)
     try:
         await consumer.start()
@@ -193,7 +195,7 @@ async def _left(bootstrap: str, record: Inbound) -> bytes | None:
         consumer.assign([place])
         consumer.seek(place, int(record.said("offset")))
         found: Any = await consumer.getone(place)
-        return found.value
+        return found.key, found.value
     finally:
         await consumer.stop()
 

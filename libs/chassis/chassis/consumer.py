@@ -81,6 +81,8 @@ JOINED_WITHIN = 180.0
 BROKEN_FOR = 60.0
 """Seconds of failing fetches, while the bus answers, after which the consumer is made anew."""
 LONGEST_REASON = 2_000
+LONGEST_KEY = 1_000
+"""Bytes of the key of a dead letter whose original stays where it is."""
 
 _handled = Count("consumer_records_total", "Records handled", ["group", "topic"])
 _dead_letters = Count("consumer_dead_letters_total", "Records set aside as dead letters", ["group", "topic"])
@@ -438,7 +440,8 @@ class Consumer:
         except RECORD_FAULTS:
             # With its reason it is larger than the bus takes. The original stays where it is, and the headers name it.
             headers["value"] = VALUE_LEFT
-            await self._broker.publish(b"", topic=self._dead_letters, key=record.key, headers=headers)
+            key = record.key[:LONGEST_KEY] if record.key else None
+            await self._broker.publish(b"", topic=self._dead_letters, key=key, headers=headers)
 
 
 async def _undecoded(message: Any) -> Any:

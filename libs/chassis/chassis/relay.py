@@ -54,6 +54,8 @@ AT_ONCE = 500
 """Documents of one pass: large enough to fill the producer's batches, small enough to drain soon."""
 AT_ONCE_BYTES = 32 * 2**20
 """Bytes of events of one pass, reached after an outage, when documents hold many large events."""
+A_LOOK = 100
+"""Documents that are taken out of the server's answer before their size is looked at: its first one has 101."""
 SWEEP = 1.0
 """Seconds between sweeps where a change stream nudges; a lost nudge costs at most this."""
 POLL = 0.05
@@ -296,10 +298,11 @@ class Relay:
         found: list[Document] = []
         size = 0
         try:
-            async for document in cursor:
-                found.append(document)
-                size += _size(document)
-                if size > AT_ONCE_BYTES:
+            while size <= AT_ONCE_BYTES:
+                some: list[Document] = await cursor.to_list(A_LOOK)
+                found += some
+                size += sum(map(_size, some))
+                if len(some) < A_LOOK:
                     break
         except (PyMongoError, OSError):
             raise
