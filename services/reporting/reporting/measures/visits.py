@@ -3,8 +3,8 @@
 - stops_planned: planned stops, all but the cancelled, moved, withdrawn and excused. visits_done, visits_not_met,
   visits_missed and visits_open are what became of them; visits_unplanned were done or not met without a stop. So
   stops_planned + visits_unplanned = visits_done + visits_not_met + visits_missed + visits_open, always.
-- visits_excused: planned stops to which nobody was expected, because of approved leave, a holiday or because their owner
-  had left. They stand beside that sum, and plan_adherence leaves them out.
+- visits_excused: planned stops to which nobody was expected, because of approved leave, a holiday or because their
+  owner had left. They stand beside that sum, and plan_adherence leaves them out.
 - visits_effective 有效访问 (v1): completed, a named contact met, an outcome for at least one purpose that it was
   for, and not every outcome "no result". Where the office's rules said so at the check-in, only with a position that
   was verified then.
@@ -14,8 +14,8 @@
 - plan_adherence: of the stops in the last revision signed before the day began, whatever became of them later,
   those visited (done or not met) on the day itself. An excused one counts only if somebody went all the same.
 - visit_cost: every cost of the visit, whatever its state.
-- selling_hours: whole minutes from check-in to check-out; `declared_minutes` where either was entered afterwards, or the
-  check-out was proposed because nobody had made it by the end of the day.
+- selling_hours: whole minutes from check-in to check-out; `declared_minutes` where either was entered afterwards, or
+  the check-out was proposed because nobody had made it by the end of the day.
 """
 
 from __future__ import annotations
