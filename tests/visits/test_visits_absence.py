@@ -10,6 +10,7 @@ import pytest
 from chassis.ids import new_id
 from contracts.visits import Absence, AbsenceKind, AbsenceStatus
 from tests.contracts.sampling import held_to_sample
+from tests.doors import caller
 from tests.visits.forms import an_absence, policy
 from tests.visits.world import (
     ADMIN,
@@ -246,3 +247,11 @@ async def test_what_an_absence_says_on_the_bus(world: World) -> None:
     for event in await world.events("absences", trip["id"]):
         held_to_sample(event)
     held_to_sample(await world.repositories.absences.restatement(trip["id"]))
+
+
+async def test_an_importer_does_not_become_a_deputy_by_their_own_import(world: World) -> None:
+    zhao_imports = caller("salesperson", "zhao", office="sha", region="east", rights=["import"])
+    body = {**TRIP, "on_behalf_of": "wang", "import_source": "hr:1"}
+    refused = await world.post(zhao_imports, "absences", {**body, "deputy": "zhao"})
+    assert codes(refused) == (403, "administrator_needed")
+    assert (await world.post(zhao_imports, "absences", {**body, "deputy": "li"})).status_code == 201

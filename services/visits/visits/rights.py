@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from chassis.entries import IMPORT, Entry, any_past, import_right_needed
-from chassis.identity import Caller
+from chassis.identity import ADMINISTRATOR, Caller
 from chassis.problems import Forbidden, Invalid
 from chassis.scope import Scope, everything, within
 from contracts.staff import Person
@@ -95,6 +95,16 @@ async def customers_of(known: Known, caller: Caller, owner: str, day: date) -> t
         offices=offices,
     )
     return within(caller), within(theirs)
+
+
+def may_name_deputy(caller: Caller, owner: str, deputy: str) -> None:
+    """Raises Forbidden where an importer would make themselves the deputy of somebody else, and so sign for them."""
+    if deputy == caller.person != owner and any_past(caller) and caller.role != ADMINISTRATOR:
+        raise Forbidden(
+            "administrator_needed",
+            "You would become this person's deputy by your own import: ask an administrator.",
+            "您将通过自己的导入成为此人的代理人:请联系管理员办理。",
+        )
 
 
 def reach(caller: Caller) -> Scope:

@@ -63,6 +63,7 @@ async def apply(
     )
     applied, happened = model.apply(absence, act.step(at.office))
     if deputy is not None:
+        rights.may_name_deputy(act.caller, applied.owner, deputy)
         person = await repositories.known.person(deputy, "deputy")
         if person.posting_on(at.day) is None:
             raise Invalid(
