@@ -12,6 +12,7 @@ import httpx
 from fastapi import FastAPI
 
 from chassis.identity import Caller
+from tests.support.eventually import eventually_true
 
 
 class Trusting:
@@ -56,6 +57,9 @@ async def opened(app: FastAPI) -> AsyncIterator[Door]:
         app.router.lifespan_context(app),
         Door(transport=httpx.ASGITransport(app), base_url="http://service") as door,
     ):
-        while (await door.get("/ready")).status_code != 200:
-            pass
+        await eventually_true(lambda: _is_ready(door), "the service is ready")
         yield door
+
+
+async def _is_ready(door: Door) -> bool:
+    return (await door.get("/ready")).status_code == 200

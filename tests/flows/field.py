@@ -64,6 +64,9 @@ class Somebody:
     def _post(self, path: str, body: Mapping[str, Any] | None) -> httpx.Response:
         """Sent again under the same key while a process that was killed is away."""
         headers = {"Idempotency-Key": str(uuid.uuid4())}
+        record, _, step = path.rpartition("/")
+        if step in ("amendment", "correction"):  # what replaces content says which version it was decided on
+            headers["If-Match"] = f'"{self.read(record)["version"]}"'
         deadline = time.monotonic() + PATIENCE
         while True:
             answered = self.client.post(f"/api/v1/{path}", json=body or {}, headers=headers)

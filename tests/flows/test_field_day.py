@@ -97,7 +97,9 @@ class Day:
         self.stranger = field.person("Sun", "office_head", elsewhere)
         self.acme, self.buyer = field.customer("Acme", self.li, "Ms Xu")
         self.bolt, _ = field.customer("Bolt", self.li)
-        field.rules(self.office, forms_from=self.day.isoformat(), plan_due="09:00", report_due="18:00")
+        # The day is played in the evening, so what is said of its morning comes hours later.
+        rules = {"plan_due": "09:00", "report_due": "18:00", "sync_grace": 1_440}
+        field.rules(self.office, forms_from=self.day.isoformat(), **rules)
 
     def at(self, said: str) -> dict[str, str]:
         return {"occurred_at": at(self.zone, self.day, said)}

@@ -140,6 +140,11 @@ async def policy(world: World, office: str = "sha", **rules: Any) -> None:
     assert answered.status_code == 200, answered.text
 
 
+async def all_duties_of(world: World, owner: str, form: str) -> list[dict[str, Any]]:
+    """Of one person and kind of form, the newest first."""
+    return (await world.read(ADMIN, "form-duties", owner=owner, form=form))["items"]
+
+
 def duties(items: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str, str]]:
     """Owner, day, form and status of each, sorted."""
     return sorted((duty["owner"], duty["business_date"], duty["form"], duty["status"]) for duty in items)

@@ -222,3 +222,21 @@ async def test_however_a_day_is_cut_and_repeated_it_ends_the_same(world: World, 
     assert (await world.read(LI, "visits/batch/held"))["items"] == []
     assert verdicts(await sent(world, *DAY)) == ["already_done"] * len(DAY)
     assert await state(world) == ended
+
+
+async def test_the_same_command_written_in_another_way_is_a_repetition(world: World) -> None:
+    await evening(world)
+    position = {"latitude": 31, "longitude": 121.5}
+    first = said("come", "check_in", "09:30", position=position)
+    [done] = await sent(world, first)
+    spread = {name: first[name] for name in reversed(list(first))}
+    spread["body"] = {"position": {"longitude": 121.50, "latitude": 31.0}}
+    spread["occurred_at"] = "2026-11-24T01:30:00Z"
+    [again] = await sent(world, spread)
+    assert again["verdict"] == "already_done", again
+    spread["body"] = {"position": {"longitude": 121.5, "latitude": 31.1}}
+    [refused] = await sent(world, spread)
+    assert (done["verdict"], refused["verdict"], refused["problem"]["code"]) == (
+        "done", "refused", "idempotency_key_reused",
+    )  # fmt: skip
+    assert "new one" not in refused["problem"]["detail"]

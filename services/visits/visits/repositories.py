@@ -142,7 +142,7 @@ class Repositories:
             *by_day,
             in_order,
             moves,
-            {"keys": [("status", 1), ("acknowledge_by", 1)]},
+            {"keys": [("status", 1), ("acknowledge_by", 1), ("look_again_at", 1), ("_id", 1)]},
             {"keys": [("recipient", 1), ("status", 1), ("acknowledge_by", 1), ("_id", 1)]},
         )
         await self.meetings.prepare(*by_day, in_order, moves, {"keys": [("participants.person", 1)]})

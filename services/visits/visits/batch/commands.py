@@ -9,20 +9,19 @@ changed and here.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-import orjson
 from pydantic import ValidationError
 
 from chassis import clock
 from chassis.aggregate import Command, Stored
 from chassis.entries import Entry
 from chassis.free_form import as_pairs, from_pairs
+from chassis.http.json_body import canonical, digest
 from chassis.identity import Caller
 from chassis.mongo import BulkWriteError, Collection, DeleteOne, UpdateOne
 from chassis.problems import Conflict, NotFound, PreconditionRequired, Problem, of_model, of_validation
@@ -90,11 +89,11 @@ class Said:
 
     @property
     def fingerprint(self) -> str:
-        said = [self.command, self.occurred_at, self.visit, self.body]
+        """Of what is said, however it is written: the same rule as for a request (chassis/http/json_body.py)."""
+        said = [self.command, self.occurred_at.astimezone(UTC).isoformat(), self.visit, dict(self.body)]
         if self.if_match is not None or self.after is not None:
             said += [self.if_match, self.after]
-        printed = orjson.dumps(said, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)
-        return hashlib.blake2b(printed, digest_size=16).hexdigest()
+        return digest([canonical(said)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,7 +397,13 @@ class _Batch:
         return document["record"], document["version"]
 
     async def _do(self, kind: Kind, said: Said, body: Entry, expected: int | None) -> Answer:
-        own = replace(self.command, key=f"{self.caller.id}:{said.id}", fingerprint=said.fingerprint, expected=expected)
+        own = replace(
+            self.command,
+            key=f"{self.caller.id}:{said.id}",
+            idempotency_key=said.id,
+            fingerprint=said.fingerprint,
+            expected=expected,
+        )
         try:
             stored = await kind.work(self.repositories, await self.begin(own, body), said.visit, body)
         except NotFound as problem:
@@ -466,8 +471,9 @@ def _held(document: Mapping[str, Any]) -> Said:
 def _reused(command_id: str) -> Conflict:
     return Conflict(
         "idempotency_key_reused",
-        f"The id {command_id} was used for another command: make a new one for each command.",
-        f"编号 {command_id} 已用于另一个命令:每个命令请使用新的编号。",
+        f"The id {command_id} was used before, for a command with other content: see what became of that one before "
+        "you send anything else.",
+        f"编号 {command_id} 此前已用于内容不同的命令:请先查看该命令的结果再继续。",
     )
 
 

@@ -19,6 +19,8 @@ from visits.call import model
 from visits.doors import Act
 from visits.repositories import Repositories
 
+_ONCE = everything("a call is logged once, whoever logs it")
+
 
 async def log(
     repositories: Repositories,
@@ -47,9 +49,7 @@ async def log(
         call_id = ids.derived_id("calls", f"{place.office.id}\x1f{external_id}")
         # Whatever else is said of it, it is the same call.
         command = replace(command, key=None, fingerprint=call_id)
-        for stored in await repositories.calls.find(
-            everything("a call is logged once, whoever logs it"), {"_id": call_id}
-        ):
+        for stored in await repositories.calls.find(_ONCE, {"_id": call_id}):
             _of_the_same(stored.state, place.person.id)
             if not rights.reach(act.caller).allows(stored.state.owner, stored.state.office, stored.state.region):
                 raise NotFound()
@@ -74,8 +74,13 @@ async def log(
             "external_id": external_id,
         }
     )
-    stored = await repositories.calls.create(*model.log(call), command, rights.reach(act.caller))
-    # Somebody else may have logged it at the same moment.
+    try:
+        stored = await repositories.calls.create(*model.log(call), command, rights.reach(act.caller))
+    except NotFound:
+        # Somebody else has logged it at the same moment.
+        for other in await repositories.calls.find(_ONCE, {"_id": call_id}):
+            _of_the_same(other.state, place.person.id)
+        raise
     _of_the_same(stored.state, place.person.id)
     return stored
 

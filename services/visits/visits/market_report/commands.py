@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any, Final
 
 from chassis import clock
 from chassis.aggregate import Command, Decision, Stored
+from chassis.mongo import ASCENDING
 from chassis.problems import Forbidden, Invalid
 from chassis.received import Received
 from chassis.scope import Scope, everything
@@ -27,6 +29,13 @@ from visits.policy import queries as policies
 from visits.repositories import Repositories
 from visits.task import commands as tasks
 from visits.task.model import check_due
+
+A_TURN: Final = 200
+"""Reports that one turn of the timer escalates; the longest overdue first."""
+AT_THE_TOP: Final = timedelta(minutes=10)
+"""After that a report that nobody further up can be told of is looked at again."""
+LOOK_AGAIN: Final = "look_again_at"
+"""The timer's own mark beside the report; it is no part of its state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +130,23 @@ async def escalate_due(repositories: Repositories) -> None:
     """
     now = instant(None, clock.now())
     scope = everything("a timer acts for nobody")
-    due = {
+    due: dict[str, Any] = {
         "status": MarketReportStatus.SUBMITTED,
         "acknowledge_by": {"$lte": now.isoformat().replace("+00:00", "Z")},
         "imported": None,
     }
-    for stored in await repositories.market_reports.find(scope, due):
+    # One at the top of the line stays due: it is looked at again now and then, in case the line has grown.
+    due[LOOK_AGAIN] = {"$not": {"$gt": now}}
+    oldest = (("acknowledge_by", ASCENDING), ("_id", ASCENDING))
+    for stored in await repositories.market_reports.find(scope, due, sort=oldest, limit=A_TURN):
         with each_alone("market reports", stored.state.id):
-            await repositories.market_reports.change(
+            after = await repositories.market_reports.change(
                 stored.state.id, scope, lambda report: _escalated(repositories, report, now), Command(actor="/visits")
             )
+            if after.version == stored.version:
+                await repositories.market_reports.collection.update_one(
+                    {"_id": stored.state.id, "version": stored.version}, {"$set": {LOOK_AGAIN: now + AT_THE_TOP}}
+                )
 
 
 async def _escalated(repositories: Repositories, report: MarketReport, now: datetime) -> Decision[MarketReport]:
@@ -157,8 +173,11 @@ async def _follow(repositories: Repositories, command: Command, report: MarketRe
             await tasks.follow(repositories, command, errand)
 
 
-async def reach(repositories: Repositories, act_by: str | None, scope: Scope, report_id: str, day: date) -> Scope:
-    """The scope in which that person may open the report: a deputy stands where the recipient does."""
+async def reach(repositories: Repositories, act_by: str | None, scope: Scope, report_id: str, at: datetime) -> Scope:
+    """The scope in which that person may open the report: a deputy stands where the recipient does.
+
+    at: the instant, by whose business date in the report's office deputies are looked up.
+    """
     found = await repositories.market_reports.find(
         everything("whether somebody is the deputy of its recipient is asked of the report"), {"_id": report_id}
     )
@@ -167,6 +186,7 @@ async def reach(repositories: Repositories, act_by: str | None, scope: Scope, re
     report = found[0].state
     if scope.allows(report.owner, report.office, report.region) or report.recipient is None:
         return scope
+    day = (await repositories.known.office(report.office)).business_date(at)
     if act_by in await repositories.line.deputies(report.recipient, day):
         return everything("the deputy of somebody who is away acts in their place")
     return scope
@@ -186,7 +206,7 @@ async def _step(
         decision = decide(report, step)
         return await decision if isinstance(decision, Awaitable) else decision
 
-    scope = await reach(repositories, act.caller.person, rights.reach(act.caller), report_id, act.at.date())
+    scope = await reach(repositories, act.caller.person, rights.reach(act.caller), report_id, act.at)
     return await repositories.market_reports.change(report_id, scope, stepped, act.command)
 
 

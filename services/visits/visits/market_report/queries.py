@@ -20,7 +20,7 @@ from visits.repositories import Repositories
 async def one(repositories: Repositories, caller: Caller, report_id: str) -> Stored[MarketReport]:
     """Also for the deputy of its recipient. Raises Forbidden for the owner role, NotFound."""
     rights.may_read(caller)
-    scope = await reach(repositories, caller.person, within(caller), report_id, clock.now().date())
+    scope = await reach(repositories, caller.person, within(caller), report_id, clock.now())
     return await repositories.market_reports.get(report_id, scope)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 
 from chassis import ids
 from chassis.aggregate import Command, Decision, Stored
@@ -56,7 +56,7 @@ async def plan(
     if (stored := await repositories.meetings.repeated(meeting_id, rights.reach(act.caller), act.command)) is not None:
         return stored
     holder = rights.needed(act.person)
-    around = day or act.at.date()
+    around = day or await _day_of(repositories, holder, act.at)
     posting = _holds(holder, around)
     people = [await repositories.known.person(person, f"participants.{n}") for n, person in enumerate(participants)]
     office = await _office(repositories, holder, posting, people, around)
@@ -185,6 +185,14 @@ async def _came(repositories: Repositories, meeting: Meeting, attendance: Mappin
         field = f"attendance.{n}.person"
         person = await repositories.known.person(person_id, field)
         await _within(repositories, holder, posting, person, meeting.business_date, field)
+
+
+async def _day_of(repositories: Repositories, holder: Person, at: datetime) -> date:
+    """The business date of the instant in the holder's office; of somebody without an office, by UTC."""
+    posting = await repositories.known.posting_at(holder, at)
+    if posting is None or posting.office is None:
+        return at.date()
+    return (await repositories.known.office(posting.office)).business_date(at)
 
 
 def _holds(holder: Person, day: date) -> Posting:

@@ -45,6 +45,8 @@ _TIMER = everything("a day begins for everybody")
 _LINE = everything("the reporting line has said that they may")
 
 LAST_WEEK = timedelta(days=7)
+FLAGGED_A_TURN = 500
+"""Plans of one office that the timer looks at in one turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,7 @@ async def flag_unsigned(repositories: Repositories) -> None:
                 "revisions": [],
                 "business_date": {"$lte": today.isoformat()},
             },
+            limit=FLAGGED_A_TURN,
         )
         for stored in waiting:
             cut_off = model.instant(office, stored.state.business_date, policy.plan_due)
