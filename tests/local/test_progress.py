@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from reporting.answers import MEASURES, shown
-from reporting.formulas import FORMULAS
+from reporting.formulas import FORMULAS, rate
 from reporting.measures import SHAPES
 from reporting.totals import Totals
 from salesbeat import cli, progress
@@ -96,6 +96,23 @@ def test_each_value_is_written_by_its_kind() -> None:
     assert said["selling_hours", "declared_minutes"] == [("0:59", None)]
     assert said["calls", "seconds"] == [("1:02:05", None)]
     assert said["visits_open", "count"] == [("0", None)]
+
+
+@pytest.mark.parametrize(
+    ("measure", "numerator", "denominator", "written"),
+    [
+        ("attainment", 5, 16, "31.3%"),  # 31.25 %
+        ("attainment", 1, 800, "0.1%"),  # 0.125 %
+        ("attainment", 4_999, 40_000, "12.5%"),
+        ("attainment", 31_249_999, 100_000_000, "31.2%"),  # not twice rounded, from 0.3125
+        ("cost_per_visit", 14_249_999, 100_000, "1.42"),  # 142.49999, whose four places are 142.5
+        ("cost_per_visit", 285, 2, "1.43"),
+    ],
+)
+def test_a_rate_is_rounded_half_up_once(measure: str, numerator: int, denominator: int, written: str) -> None:
+    parts = {**rate(numerator, denominator), "currency": "CNY"}
+    ((number, _),) = progress.cell(measure, "value", parts)
+    assert number == written
 
 
 def test_every_measure_that_there_is_has_a_kind_and_a_column() -> None:

@@ -161,8 +161,17 @@ def _rate(measure: str, rate: Mapping[str, Any], show: Callable[[int, str], str]
     if measure in MONEY_RATES:
         if value is None or currency is None:
             return NOTHING, None
-        return _split(show(int(Decimal(str(value)).quantize(Decimal(1), ROUND_HALF_UP)), currency))
-    return (NOTHING if value is None else f"{value:,.1%}"), currency
+        return _split(show(int(_exact(rate).quantize(Decimal(1), ROUND_HALF_UP)), currency))
+    if value is None:
+        return NOTHING, currency
+    return f"{(_exact(rate) * 100).quantize(Decimal('0.1'), ROUND_HALF_UP):,}%", currency
+
+
+def _exact(rate: Mapping[str, Any]) -> Decimal:
+    """From its parts: to round the four places of `value` again would round twice."""
+    if rate.get("denominator"):
+        return Decimal(rate["numerator"]) / Decimal(rate["denominator"])
+    return Decimal(str(rate["value"]))
 
 
 def _split(amount: str) -> tuple[str, str | None]:
