@@ -195,7 +195,7 @@ def source_cell(row: Row, column: str) -> str:
 
 
 def region_body(section: Regions, reader: Reader) -> Body:
-    return filled(code=_code(section.code, reader), name=reader.text("name", section.name, True))
+    return filled(code=_code(section.code, reader, section.key), name=reader.text("name", section.name, True))
 
 
 def office_body(section: Offices, reader: Reader) -> Body:
@@ -208,7 +208,7 @@ def office_body(section: Offices, reader: Reader) -> Body:
         zone = None
     reader.record.zone = zone
     return filled(
-        code=_code(section.code, reader),
+        code=_code(section.code, reader, section.key),
         name=reader.text("name", section.name, True),
         region=region and region.id,
         timezone=zone,
@@ -232,13 +232,15 @@ def _days(name: str, value: Value | None, reader: Reader) -> list[str]:
     return days
 
 
-def _code(value: Value | None, reader: Reader) -> str | None:
+def _code(value: Value | None, reader: Reader, key: Value) -> str | None:
     """A short code; where the mapping gives none, the letters and digits of the key."""
     code = reader.text("code", value, True)
     if value is None:
         code = re.sub(r"[^A-Z0-9]", "", unicodedata.normalize("NFKD", reader.record.key).upper())[:8]
     if code is not None and not re.fullmatch(r"[A-Z0-9]{2,8}", code):
-        reader.problem(f"code: {shown(code)} must be 2 to 8 letters A-Z or digits: give one with `code:`")
+        made = "" if value is not None else " (the code, made from the key)"
+        why = f"{shown(code)}{made} must be 2 to 8 letters A-Z or digits: give one with `code:`"
+        reader.problem(why, "key" if value is None else "code", value or key)
     return code
 
 
