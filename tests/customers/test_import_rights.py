@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from chassis.identity import Caller
+from chassis.mongo import Database
 from tests.customers.company import (
     AS_ADMINISTRATOR,
     AS_IMPORTER,
@@ -21,6 +23,7 @@ from tests.customers.company import (
     SOUTH,
     WANG,
     an_id,
+    events,
     refused,
 )
 from tests.doors import Door, caller
@@ -116,3 +119,13 @@ async def test_an_office_is_moved_by_an_administrator_or_by_whoever_sees_every_o
 async def test_an_import_is_for_somebody_who_exists(door: Door) -> None:
     body = {"name": "华兴", "owner": SMITH, "on_behalf_of": an_id("nobody")}
     refused(await post(door, AS_IMPORTER, "customers", body), 422, "unknown_person", "on_behalf_of")
+    for path, said in (("regions", {"code": "NORTH", "name": "x"}), ("people", NEW)):
+        said = {**said, "on_behalf_of": an_id("nobody")}
+        refused(await post(door, AS_ADMINISTRATOR, path, said), 422, "unknown_person", "on_behalf_of")
+
+
+async def test_a_change_of_the_organisation_keeps_for_whom_it_was_entered(door: Door, database: Database) -> None:
+    body = {"name": "华东区", "on_behalf_of": HEAD}
+    changed = await door.patch(f"/api/v1/regions/{EAST}", json=body, headers=door.as_(AS_ADMINISTRATOR, version=1))
+    assert changed.status_code == 200
+    assert json.loads((await events(database, "regions", EAST))[-1])["onbehalfof"] == HEAD

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from chassis import clock
-from chassis.entries import IMPORT, Entry, any_past, import_right_needed
+from chassis.aggregate import Command
+from chassis.entries import IMPORT, Entry, any_past, import_right_needed, on_behalf
 from chassis.identity import ADMINISTRATOR, SERVICE, Caller
 from chassis.problems import Forbidden, NotFound
 from chassis.scope import Scope, everything, within
@@ -31,6 +32,17 @@ def may_organise(caller: Caller) -> None:
     """Raises Forbidden for everybody but administrators and importers."""
     if not caller.may(IMPORT):
         raise Forbidden(None, "Only an administrator may change the organisation.", "只有管理员可以修改组织架构。")
+
+
+async def organising(repositories: Repositories, caller: Caller, command: Command, body: Entry) -> Command:
+    """The command of an entry about the organisation, with the person for whom it is entered.
+
+    Raises Forbidden for everybody but administrators and importers, Invalid (unknown_person) for an entry for nobody.
+    """
+    may_organise(caller)
+    if body.on_behalf_of is not None:
+        await repositories.person(body.on_behalf_of, "on_behalf_of")
+    return on_behalf(command, body)
 
 
 def may_keep(caller: Caller) -> None:

@@ -8,7 +8,7 @@ from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from chassis.entries import Change, Entry, Id, NewEntry, Text, imported, on_behalf, record_id
+from chassis.entries import Change, Entry, Id, NewEntry, Text, imported, record_id
 from chassis.fields import Day
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
@@ -57,7 +57,7 @@ class Move(Entry):
 @router.post("/offices", status_code=201, summary="Register an office")
 async def register(request: Request, caller: CallerDep, command: CommandDep, body: NewOffice) -> Response:
     """`code` opens its number series; `timezone` (IANA) decides its business dates."""
-    rights.may_organise(caller)
+    command = await rights.organising(repositories(request), caller, command, body)
     at = when(body)
     office = Office(
         id=record_id(body, command, "offices"),
@@ -71,7 +71,7 @@ async def register(request: Request, caller: CallerDep, command: CommandDep, bod
         opened_on=body.opened_on,
         imported=imported(caller, body),
     )
-    stored = await commands.register(repositories(request), on_behalf(command, body), office, at)
+    stored = await commands.register(repositories(request), command, office, at)
     return answer(stored, 201, f"/api/v1/offices/{office.id}")
 
 
@@ -79,7 +79,7 @@ async def register(request: Request, caller: CallerDep, command: CommandDep, bod
 async def update(
     request: Request, caller: CallerDep, command: VersionedCommandDep, office_id: RecordId, body: OfficeChange
 ) -> Response:
-    rights.may_organise(caller)
+    command = await rights.organising(repositories(request), caller, command, body)
     at = when(body)
     return answer(await commands.update(repositories(request), command, office_id, body.said(), at))
 
@@ -91,9 +91,10 @@ async def move(request: Request, caller: CallerDep, command: CommandDep, office_
     For administrators, and for imports of those who see every office.
     """
     rights.may_move_office(caller)
+    command = await rights.organising(repositories(request), caller, command, body)
     at = when(body)
     known = repositories(request)
-    return answer(await commands.move(known, on_behalf(command, body), office_id, body.region, body.valid_from, at))
+    return answer(await commands.move(known, command, office_id, body.region, body.valid_from, at))
 
 
 @router.get("/offices/{office_id}", summary="One office")

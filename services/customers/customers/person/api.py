@@ -10,7 +10,7 @@ from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from chassis.entries import Change, Entry, Id, NewEntry, Text, imported, on_behalf, record_id
+from chassis.entries import Change, Entry, Id, NewEntry, Text, imported, record_id
 from chassis.fields import Day
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
@@ -77,14 +77,14 @@ def _place(body: Place, valid_from: date) -> commands.Place:
 @router.post("/people", status_code=201, summary="Register a person")
 async def register(request: Request, caller: CallerDep, command: CommandDep, body: NewPerson) -> Response:
     """With the first posting, which begins on `joined_on`. For administrators; an import registers salespeople only."""
-    rights.may_organise(caller)
+    command = await rights.organising(repositories(request), caller, command, body)
     at = when(body)
     known = repositories(request)
     person_id = record_id(body, command, "people")
     stored = await commands.register(
         known,
         caller,
-        on_behalf(command, body),
+        command,
         person_id=person_id,
         name=body.name,
         number=body.number,
@@ -102,7 +102,7 @@ async def register(request: Request, caller: CallerDep, command: CommandDep, bod
 async def update(
     request: Request, caller: CallerDep, command: VersionedCommandDep, person_id: RecordId, body: PersonChange
 ) -> Response:
-    rights.may_organise(caller)
+    command = await rights.organising(repositories(request), caller, command, body)
     at = when(body)
     return answer(await commands.update(repositories(request), command, person_id, body.said(), at))
 
@@ -116,9 +116,8 @@ async def post(
     For administrators. An import posts salespeople, and clerks of offices that the importer sees; nobody posts
     themselves.
     """
-    rights.may_organise(caller)
+    command = await rights.organising(repositories(request), caller, command, body)
     at = when(body)
-    command = on_behalf(command, body)
     place = _place(body, body.valid_from)
     return answer(await commands.post(repositories(request), caller, command, person_id, place, at))
 
@@ -128,9 +127,8 @@ async def leave(
     request: Request, caller: CallerDep, command: CommandDep, person_id: RecordId, body: Departure
 ) -> Response:
     """`left_on` is the first day on which they are no longer on the roster. Give their customers to others."""
-    rights.may_organise(caller)
+    command = await rights.organising(repositories(request), caller, command, body)
     at = when(body)
-    command = on_behalf(command, body)
     return answer(await commands.leave(repositories(request), caller, command, person_id, body.left_on, at))
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Query, Request
 from fastapi.responses import Response
 
-from chassis.entries import Change, NewEntry, Text, imported, on_behalf, record_id
+from chassis.entries import Change, NewEntry, Text, imported, record_id
 from chassis.identity import CallerDep
 from chassis.paging import Paging, sorted_by
 from chassis.service import CommandDep, VersionedCommandDep, answer, answer_page, routes
@@ -35,12 +35,12 @@ class RegionChange(Change):
 
 @router.post("/regions", status_code=201, summary="Register a region")
 async def register(request: Request, caller: CallerDep, command: CommandDep, body: NewRegion) -> Response:
-    rights.may_organise(caller)
+    command = await rights.organising(repositories(request), caller, command, body)
     at = when(body)
     region = Region(
         id=record_id(body, command, "regions"), code=body.code, name=body.name, imported=imported(caller, body)
     )
-    stored = await commands.register(repositories(request), on_behalf(command, body), region, at)
+    stored = await commands.register(repositories(request), command, region, at)
     return answer(stored, 201, f"/api/v1/regions/{region.id}")
 
 
@@ -48,7 +48,7 @@ async def register(request: Request, caller: CallerDep, command: CommandDep, bod
 async def update(
     request: Request, caller: CallerDep, command: VersionedCommandDep, region_id: RecordId, body: RegionChange
 ) -> Response:
-    rights.may_organise(caller)
+    command = await rights.organising(repositories(request), caller, command, body)
     at = when(body)
     return answer(await commands.update(repositories(request), command, region_id, body.said(), at))
 
