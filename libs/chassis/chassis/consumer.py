@@ -73,7 +73,7 @@ SLOW, QUICK, AIM = 10.0, 2.0, 5.0
 QUICK the next may have four times as many records."""
 FEWEST = 20
 """Records of a batch, however slow the database is."""
-SESSION, REBALANCE = 30_000, 60_000
+SESSION, REBALANCE = 20_000, 60_000
 """Milliseconds without a heartbeat after which the group gives a member up, and for its members to join again. A turn
 that keeps the loop busy on a loaded machine fits in; a worker that was killed is replaced after SESSION."""
 JOINED_WITHIN = 180.0
