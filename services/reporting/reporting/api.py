@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 
 import orjson
-from fastapi import Query, Request
+from fastapi import Path, Query, Request
 from fastapi.responses import Response
-from pydantic import AwareDatetime
 
 from chassis import clock
+from chassis.fields import Instant
 from chassis.identity import CallerDep
 from chassis.paging import LIMIT, MOST
 from chassis.problems import Invalid
@@ -34,7 +34,7 @@ Seen = Annotated[
     str | None, Query(alias="after", max_length=200, description="Wait for a version, such as order:17@7.")
 ]
 Then = Annotated[
-    AwareDatetime | None,
+    Instant | None,
     Query(alias="as_of", description="What was known at that instant, such as 2017-04-01T00:00:00Z; default: now."),
 ]
 Limit = Annotated[int, Query(ge=1, le=MOST, description="Rows of a page.")]
@@ -79,7 +79,7 @@ async def facts(
     request: Request,
     caller: CallerDep,
     cadence: Cadence,
-    period: str,
+    period: Annotated[str, Path(max_length=40)],
     level: LevelOf = None,
     unit: Unit = None,
     measure: Measure = None,
