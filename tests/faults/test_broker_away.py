@@ -52,7 +52,7 @@ def test_a_command_answers_while_the_broker_is_dead(admin: tuple[Suite, httpx.Cl
 
 def confirmed_order(client: httpx.Client) -> dict[str, Any]:
     """A new order, through its first three commands."""
-    some = client.get("/api/v1/orders", params={"limit": 1}).json()["items"][0]
+    some = client.get("/api/v1/orders", params={"limit": 50}).json()["items"][0]
     line = {"product": some["lines"][0]["product"], "quantity": "2", "unit_price": some["lines"][0]["unit_price"]}
     made = client.post("/api/v1/orders", json={"customer": some["customer"], "lines": [line]})
     assert made.status_code == 201, made.text

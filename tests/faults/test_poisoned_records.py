@@ -81,7 +81,7 @@ class Traffic(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        some = self._client.get("/api/v1/customers", params={"limit": 1}).json()["items"][0]
+        some = self._client.get("/api/v1/customers", params={"limit": 50}).json()["items"][0]
         office = self._client.get("/api/v1/offices", params={"limit": 1}).json()["items"][0]["id"]
         turn = 0
         while not self._ended.wait(0.2):
