@@ -135,6 +135,13 @@ async def test_the_same_key_again_changes_nothing_and_another_body_is_refused(ht
     assert (again.status_code, again.json()) == (201, first.json())
     other = await http.post("/api/v1/parcels", json={**body, "place": "there"}, headers={"Idempotency-Key": "k"})
     assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    # The key as it was sent, the record that it made, and no advice that would lead to a second one.
+    assert "Idempotency-Key k was" in other.json()["detail"]
+    assert other.json()["record"] == body["id"]
+    assert "new" not in other.json()["detail"]
+    spread = b'{ "place" : "here",\n "id": "%s" }' % body["id"].encode()
+    headers = {"Idempotency-Key": "k", "Content-Type": "application/json"}
+    assert (await http.post("/api/v1/parcels", content=spread, headers=headers)).json() == first.json()
 
 
 async def test_a_change_must_say_what_it_was_decided_on(http: httpx.AsyncClient) -> None:
