@@ -218,3 +218,18 @@ def test_words_for_nothing_are_empty_cells_unless_the_mapping_names_its_own(tmp_
 def test_a_needed_value_that_is_a_word_for_nothing_says_so(tmp_path: Path) -> None:
     found = read(orders(tmp_path, "", "unit_price: price, quantity: pieces", ["A;NULL;1;;"]))
     assert found == "column `pieces` (`orders.lines.quantity`): `NULL` counts as empty, and it may not be"
+
+
+def test_one_cell_that_several_keys_read_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "o.csv").write_text("id,day\nA,soon\n")
+    (tmp_path / "m.yaml").write_text(
+        "mapping: 1\nname: n\nfiles: {o: {file: o.csv}}\norders:\n  from: o\n  key: id\n  customer: {constant: C}\n"
+        "  owner: {constant: Bo}\n  received: {constant: '2026-01-01'}\n  requested_date: day\n"
+        "  lines: {product: {constant: P}, unit_price: {constant: '1'}}\n  steps:\n"
+        "    confirmed: {on: day, promised_date: day, payment_method: {constant: cash}}\n"
+    )
+    (record,) = command.read(tmp_path / "m.yaml", tmp_path).records["orders"]
+    assert record.problems == [
+        "column `day` (`orders.steps.confirmed.on`, `orders.requested_date`): `soon` is no date written as YYYY-MM-DD "
+        "or YYYY-MM-DD HH:mm or YYYY-MM-DD HH:mm:ss"
+    ]

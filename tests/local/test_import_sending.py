@@ -393,7 +393,9 @@ async def test_refused_rows_are_mended_and_fed_again(gateway: Gateway, run: Any,
 async def test_a_mended_file_may_come_from_a_spreadsheet(
     gateway: Gateway, run: Any, folder: Path, tmp_path: Path
 ) -> None:
-    (folder / "clients.csv").write_text("name,owner,phone,contact\n张三公司,Nobody,021-55551001,李四\n", encoding="utf-8")
+    (folder / "clients.csv").write_text(
+        "name,owner,phone,contact\n张三公司,Nobody,021-55551001,李四\n", encoding="utf-8"
+    )
     (folder / "deals.csv").write_text("number,client,day,won,state\n")
     (folder / "items.csv").write_text("deal,product,pieces,price\n")
     assert (await run()).status == 1

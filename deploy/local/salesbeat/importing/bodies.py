@@ -65,11 +65,24 @@ class Reader:
     def problem(self, text: str, name: str | None = None, value: Value | None = None) -> None:
         """Note what is wrong; `name` and `value`: the mapping's key, and where it reads."""
         if value is not None and name is not None:
-            text = placed(self._origin(name, value), text, self.record)
-        elif self.row is not self.record.row:
+            self._note(self._origin(name, value), text)
+            return
+        if self.row is not self.record.row:
             text = f"{self.row.file} line {self.row.number}: {text}"
         if text not in self.record.problems:
             self.record.problems.append(text)
+
+    def _note(self, origin: Origin, why: str) -> None:
+        """The same of the same cells is said once, with all the keys that read them."""
+        problems, said = self.record.problems, self.record.said
+        place = (origin.row.file, origin.row.number, origin.cells or origin.line, why)
+        if place not in said:
+            said[place] = (len(problems), [])
+            problems.append("")
+        index, keys = said[place]
+        if origin.key not in keys:
+            keys.append(origin.key)
+        problems[index] = placed(origin, why, self.record, keys)
 
     def _origin(self, name: str, value: Value) -> Origin:
         columns = dict.fromkeys(columns_of(value))
@@ -156,7 +169,7 @@ class Reader:
         found = self._read(name, value, lambda v: self.values.instant(v, self.row, self.table, zone), required, fields)
         if found is not None and found.first > self.values.now:
             now = self.values.now.astimezone(found.zone)
-            self.problem(f"{found.text()} has not come yet: it is {now:%Y-%m-%d %H:%M} ({found.zone})", name, value)
+            self.problem(f"{found.text()} has not come yet: today is {now:%Y-%m-%d} ({found.zone})", name, value)
             return None
         return found
 

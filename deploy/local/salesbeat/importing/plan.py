@@ -154,7 +154,7 @@ class Planner:
                     "key",
                     section.key,
                 )
-            record.problems = [*row.broken, *row.trouble, *record.problems]
+            record.problems += [*row.broken, *row.trouble]
             if key and first is None:
                 self.records[kind][key] = record
                 self.sections[record.id] = section

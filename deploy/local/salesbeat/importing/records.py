@@ -81,7 +81,9 @@ class Record:
     at: datetime | None = None
     """When it began; records are written in this order, so that numbers rise with the dates."""
     origins: dict[str, Origin] = field(default_factory=dict)
-    """By the field of a request, such as `lines.0.quantity` or `confirmation.promised_date`."""
+    """By the field of a request, such as `lines.0.quantity` or `confirmed.promised_date`."""
+    said: dict[tuple[Any, ...], tuple[int, list[str]]] = field(default_factory=dict)
+    """What was noted of which cells: where it stands among the problems, and the mapping's keys that read them."""
 
     @property
     def row(self) -> Row:

@@ -6,7 +6,7 @@ The services speak of fields, ids and UTC. Here their refusals are told as a per
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -25,16 +25,17 @@ _STEPS = {
 }
 
 
-def placed(origin: Origin, why: str, record: Record) -> str:
+def placed(origin: Origin, why: str, record: Record, keys: Sequence[str] = ()) -> str:
     """A sentence with the column, the cell and the mapping's key that it is about; another row is named by its line."""
     row = origin.row
+    named = ", ".join(f"`{key}`" for key in keys or [origin.key])
     there = "" if row is record.row else f"{row.file} line {row.number}, "
     columns = ", ".join(f"`{column}`" for column, _ in origin.cells)
     if not origin.cells:
-        return f"{there}`{origin.key}` (line {origin.line} of the mapping): {why}"
+        return f"{there}{named} (line {origin.line} of the mapping): {why}"
     said = [shown(cell) if cell else "empty" for _, cell in origin.cells]
     cells = "" if all(cell in why for cell in said) or why.startswith("is empty") else f", cell {', '.join(said)}"
-    return f"{there}column{'s' if len(origin.cells) > 1 else ''} {columns}{cells} (`{origin.key}`): {why}"
+    return f"{there}column{'s' if len(origin.cells) > 1 else ''} {columns}{cells} ({named}): {why}"
 
 
 def refusal(
@@ -50,7 +51,7 @@ def refusal(
     detail = str(problem.get("detail") or problem.get("title") or f"it answers {problem.get('status')}")
     found: list[str] = []
     for fault in faults:
-        field, why = str(fault.get("field") or ""), _in_zone(str(fault.get("message") or detail), record)
+        field, why = str(fault.get("field") or ""), _in_zone(_plainly(str(fault.get("message") or detail)), record)
         origin = origin_of(record, request, field)
         said = placed(origin, why, record) if origin is not None else f"{_step(request)}`{field}`: {why}"
         if said not in found:
@@ -123,6 +124,20 @@ def _likeness(record: Record, request: Request, alike: Mapping[str, Any]) -> str
     columns = " and ".join(f"`{column}`" for column, _ in origin.cells) if origin else ""
     words = {"name": "name", "phone": "telephone number", "tax_id": "tax id"}.get(kind, kind)
     return f"{words} {shown(str(value))}" + (f" (column {columns}, `{origin.key}`)" if origin and columns else "")
+
+
+_PLAINLY = (
+    (re.compile(r"String should have at most (\d+) characters?"), r"at most \1 characters are taken"),
+    (re.compile(r"List should have at most (\d+) items?.*"), r"at most \1 are taken"),
+    (re.compile(r"String should match pattern .*@.*"), "this is no e-mail address such as ann@example.com"),
+)
+"""What a check of the form says, in words of somebody who has a table before them."""
+
+
+def _plainly(text: str) -> str:
+    for said, plainly in _PLAINLY:
+        text = said.sub(plainly, text)
+    return text
 
 
 def _in_zone(text: str, record: Record) -> str:
