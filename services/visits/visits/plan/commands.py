@@ -114,9 +114,7 @@ async def change(
     async def decide(plan: VisitPlan, step: Step) -> Decision[VisitPlan]:
         said = dict(changes)
         if wanted is not None:
-            said["stops"] = await _stops(
-                repositories, act, plan.id, plan.owner, plan.business_date, wanted, plan.stops
-            )
+            said["stops"] = await _stops(repositories, act, plan.id, plan.owner, plan.business_date, wanted, plan.stops)
         return model.change(plan, step, said)
 
     return await _own_step(repositories, act, plan_id, decide)
