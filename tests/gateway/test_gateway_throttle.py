@@ -126,9 +126,13 @@ async def test_guessing_at_many_logins_from_one_address_is_slow_too(throttle: Th
 async def test_many_at_once_have_one_turn_after_another_and_the_rest_take_none(
     throttle: Throttle, watch: Watch
 ) -> None:
+    began = watch.now.now()
     answers = await asyncio.gather(*(throttle.attempt("ann", HOME) for _ in range(100)), return_exceptions=True)
     refused = [answer for answer in answers if isinstance(answer, TooManyRequests)]
-    assert len(refused) > 80
+    # Whoever waits moves the clock, so how many have a turn depends on their order; the shortest pause bounds it.
+    waited = (watch.now.now() - began).total_seconds()
+    assert 100 - len(refused) <= 5 + 1 + (waited + PATIENCE) / 0.5
+    assert len(refused) > 50
     assert all(0 < int(refusal.headers["Retry-After"]) <= 30 for refusal in refused)
     _, seconds = await guess(throttle, watch, "ann", HOME, 1)
     assert seconds <= 10
