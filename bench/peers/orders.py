@@ -139,13 +139,10 @@ class Remembered:
 class RememberedProducts(PlainProducts):
     _held: dict[str, Stored[Product]] | None = None
 
-    async def find(self, scope: Scope, where: Mapping[str, Any] | None = None, **rest: Any) -> list[Stored[Product]]:
-        wanted = (where or {}).get("_id", {}).get("$in")
-        if wanted is None:  # the keys are renewed once, before the first request
-            return await super().find(scope, where, **rest)
+    async def find(self, scope: Scope, where: Mapping[str, Any] | None = None, **_: Any) -> list[Stored[Product]]:
         if self._held is None:
             self._held = {stored.state.id: stored for stored in await super().find(scope)}
-        return [self._held[each] for each in wanted if each in self._held]
+        return [self._held[each] for each in (where or {})["_id"]["$in"] if each in self._held]
 
 
 class Counted:

@@ -61,6 +61,8 @@ SHARDS = 16
 """Into how many shares the relay divides the aggregates of a collection."""
 HANDLED = 32
 """How many idempotency keys a document keeps; a client's retries come within a few commands."""
+RENEWED_AT_ONCE = 500
+"""Records of one reading while keys are made anew."""
 ATTEMPTS = 20
 """How often a lost race is decided again before the caller is told to come back."""
 
@@ -272,6 +274,28 @@ class Repository(Generic[S]):
         found = paging.page(documents, self._listed)
         items = [stored for stored in found.items if stored is not None]
         return Page(items, found.next_cursor, unreadable=len(found.items) - len(items))
+
+    async def renew_keys(self, scope: Scope, scheme: int, shared: Callable[[S], Document] | None = None) -> None:
+        """Make the keys of records anew that an earlier version of the service has stored, before it is ready.
+
+        A record is of an earlier version where `keys.scheme` is missing or below `scheme`. One that changes meanwhile
+        gets its keys by its change. shared: the fields to write, `keys` among them, for a record whose new keys a
+        unique index refuses, because two were stored before that rule was made; without it DuplicateKey is raised.
+        """
+        if self._keys is None:
+            return
+        after = ""
+        stale = [{"keys.scheme": None}, {"keys.scheme": {"$lt": scheme}}]
+        while found := await self.find(scope, {"_id": {"$gt": after}, "$or": stale}, limit=RENEWED_AT_ONCE):
+            for stored in found:
+                after = stored.state.id  # type: ignore[attr-defined]
+                where = {"_id": after, "version": stored.version}
+                try:
+                    await self.collection.update_one(where, {"$set": {"keys": self._keys(stored.state)}})
+                except DuplicateKey:
+                    if shared is None:
+                        raise
+                    await self.collection.update_one(where, {"$set": shared(stored.state)})
 
     async def repeated(self, aggregate_id: str, scope: Scope, command: Command) -> Stored[S] | None:
         """The aggregate if this very command has created it before: ask before rules that would refuse it now.

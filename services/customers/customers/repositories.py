@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from chassis.aggregate import Repository
 from chassis.locks import Locks
-from chassis.mongo import Database, DuplicateKey
+from chassis.mongo import Database
 from chassis.phone import DEFAULT_REGION, region_of_zone
 from chassis.problems import Invalid, NotFound
 from chassis.scope import everything
@@ -59,13 +58,9 @@ class Repositories:
             *({"keys": [(field, 1), ("name", 1), ("_id", 1)]} for field in ("owner", "office", "region")),
             scheme,
         )
-        for repository, keys in (
-            (self.regions, _named_keys),
-            (self.offices, _office_keys),
-            (self.people, _person_keys),
-            (self.customers, _customer_keys),
-        ):
-            await _renew_keys(repository, keys)
+        for repository in (self.regions, self.offices, self.people):
+            await repository.renew_keys(ORGANISATION, SCHEME)
+        await self.customers.renew_keys(ORGANISATION, SCHEME, _shared)
 
     def phone_regions(self, office: Office | None) -> tuple[str, ...]:
         """The countries by whose numbering plans telephone numbers are read: the office's own, then the company's."""
@@ -150,22 +145,10 @@ SCHEME = 2
 EVER = "9999-12-31"
 
 
-async def _renew_keys(repository: Repository[Any], keys: Callable[[Any], dict[str, Any]]) -> None:
-    """Make the keys of records that an earlier version has stored; what changes meanwhile gets them by its change."""
-    after = ""
-    stale = [{"keys.scheme": None}, {"keys.scheme": {"$lt": SCHEME}}]
-    while found := await repository.find(ORGANISATION, {"_id": {"$gt": after}, "$or": stale}, limit=500):
-        for stored in found:
-            where = {"_id": stored.state.id, "version": stored.version}
-            renewed: dict[str, Any] = {"keys": keys(stored.state)}
-            try:
-                await repository.collection.update_one(where, {"$set": renewed})
-            except DuplicateKey:
-                # Two that are alike only since the keys are made in another way have both been there before.
-                shared = stored.state.model_copy(update={"may_share": list(Likeness)})
-                renewed = {"keys": keys(shared), "may_share": list(Likeness)}
-                await repository.collection.update_one(where, {"$set": renewed})
-        after = found[-1].state.id
+def _shared(customer: Customer) -> dict[str, Any]:
+    """Two that are alike only since the keys are made in another way have both been there before."""
+    kinds = list(Likeness)
+    return {"keys": _customer_keys(customer.model_copy(update={"may_share": kinds})), "may_share": kinds}
 
 
 def _named_keys(unit: Region | Office) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from chassis.aggregate import Repository
 from chassis.gather import Gathered
-from chassis.mongo import Database, DuplicateKey
+from chassis.mongo import Database
 from chassis.scope import everything
 from chassis.search_key import search_keys
 from chassis.series import Series
@@ -73,8 +73,8 @@ class Repositories:
                 "partialFilterExpression": {SOLE_REFERENCE: {"$exists": True}},
             },
         )
-        await _renew_keys(self.products, _product_keys)
-        await _renew_keys(self.orders, _order_keys)
+        await self.products.renew_keys(_KEYS, SCHEME)
+        await self.orders.renew_keys(_KEYS, SCHEME, _unreferenced)
 
     async def alike(self, customer: str, external_ref: str | None, but: str) -> list[Order]:
         """The orders of that customer with the same reference that are not cancelled, the first one first.
@@ -110,21 +110,9 @@ def order_number(series: str, number: int) -> str:
     return f"{series}-{number:06d}"
 
 
-async def _renew_keys(repository: Repository[Any], keys: Callable[[Any], dict[str, Any]]) -> None:
-    """Make the keys of records that an earlier version has stored; what changes meanwhile gets them by its change."""
-    after = ""
-    stale = [{"keys.scheme": None}, {"keys.scheme": {"$lt": SCHEME}}]
-    while found := await repository.find(_KEYS, {"_id": {"$gt": after}, "$or": stale}, limit=500):
-        for stored in found:
-            where = {"_id": stored.state.id, "version": stored.version}
-            made = keys(stored.state)
-            try:
-                await repository.collection.update_one(where, {"$set": {"keys": made}})
-            except DuplicateKey:
-                # Two orders with one reference from before references were compared: both stay.
-                made.pop("sole_reference", None)
-                await repository.collection.update_one(where, {"$set": {"keys": made}})
-        after = found[-1].state.id
+def _unreferenced(order: Order) -> dict[str, Any]:
+    """Two orders with one reference from before references were compared: both stay."""
+    return {"keys": {name: key for name, key in _order_keys(order).items() if f"keys.{name}" != SOLE_REFERENCE}}
 
 
 def _order_keys(order: Order) -> dict[str, Any]:
